@@ -1,0 +1,1 @@
+"""How numbers become a forecast. Knows nothing of Inspect: frames in, frames and small frozen results out."""

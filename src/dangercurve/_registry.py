@@ -1,0 +1,1 @@
+"""Inspect reads this entry point on every `get_model()`: keep it light."""

@@ -1,0 +1,1 @@
+"""What the model faces: Inspect tasks on simulated worlds."""
