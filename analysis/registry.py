@@ -1,0 +1,129 @@
+"""The metric registry: what a policy, a report or the store may name, and the scale its bounds live on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from dangercurve._errors import ConfigError, did_you_mean
+
+Scale = Literal["logit", "log2", "linear"]
+Direction = Literal["up", "down"]
+SCALES: tuple[Scale, ...] = ("logit", "log2", "linear")
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Allowances on the metric's scale that stand in for empty ledgers; a verdict marks them `prior`."""
+
+    elicitation: float
+    growth_per_month: float
+    forecast_error: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: its unit, the scale on which bounds add up, and the end that is dangerous.
+
+    `bounds` are the values it can take; `missing` says in words what a missing sample counts as in the worst case.
+    """
+
+    name: str
+    label: str
+    unit: str
+    scale: Scale
+    direction: Direction
+    lower: float
+    upper: float
+    estimator: str
+    missing: str
+    priors: Priors | None
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is a number that this metric can take."""
+        return math.isfinite(value) and self.lower <= value <= self.upper
+
+
+def to_scale(value: float, scale: Scale) -> float:
+    """`value` on `scale`: log(p / (1 - p)), log2(x) or x; the ends of the range map to infinities.
+
+    Raises ConfigError where the value lies outside the scale's domain.
+    """
+    if scale == "linear":
+        return value
+    if scale == "logit":
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{value:g} is no rate: the logit scale needs 0 to 1")
+        if value in (0, 1):
+            return math.inf if value == 1 else -math.inf
+        return math.log(value / (1 - value))
+    if not value >= 0:
+        raise ConfigError(f"{value:g} is not on the log2 scale: it needs 0 or more")
+    return math.log2(value) if value > 0 else -math.inf
+
+
+def from_scale(value: float, scale: Scale) -> float:
+    """The inverse of `to_scale`; overflow ends at the end of the range."""
+    if scale == "linear":
+        return value
+    if scale == "logit":
+        if value >= 0:
+            return 1 / (1 + math.exp(-value))
+        small = math.exp(value)
+        return small / (1 + small)
+    return math.inf if value > 1000 else 2.0**value
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """Every metric of the registry by name, in the order of `metrics.yaml`."""
+    path = Path(__file__).with_name("metrics.yaml")
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: _metric(name, fields) for name, fields in raw.items()}
+
+
+def metric(name: str) -> Metric:
+    """The metric called `name`. Raises ConfigError with a suggestion where there is none."""
+    known = metrics()
+    if name not in known:
+        raise ConfigError(f"unknown metric '{name}'{did_you_mean(name, known)}")
+    return known[name]
+
+
+def _metric(name: str, fields: dict[str, object]) -> Metric:
+    bounds = fields["bounds"]
+    priors = fields["priors"]
+    scale = str(fields["scale"])
+    direction = str(fields["direction"])
+    if scale not in SCALES or direction not in ("up", "down") or not isinstance(bounds, list):
+        raise ConfigError(f"metrics.yaml: {name}: scale, direction or bounds are not of the registry's kind")
+    return Metric(
+        name=name,
+        label=str(fields["label"]),
+        unit=str(fields["unit"]),
+        scale="logit" if scale == "logit" else "log2" if scale == "log2" else "linear",
+        direction="up" if direction == "up" else "down",
+        lower=float(bounds[0]),
+        upper=float(bounds[1]),
+        estimator=str(fields["estimator"]),
+        missing=str(fields["missing"]),
+        priors=_priors(priors) if isinstance(priors, dict) else None,
+    )
+
+
+def _priors(fields: dict[str, object]) -> Priors:
+    def number(key: str) -> float:
+        return float(str(fields[key]))
+
+    return Priors(
+        elicitation=number("elicitation"),
+        growth_per_month=number("growth_per_month"),
+        forecast_error=number("forecast_error"),
+        why=str(fields["why"]),
+    )
