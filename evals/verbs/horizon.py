@@ -1,0 +1,68 @@
+"""`dangercurve horizon`: time horizons from a table of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dangercurve._errors import ConfigError
+from dangercurve.evals.verbs._common import emit, output_options
+
+_SHOWN = (
+    "model",
+    "p50",
+    "p50_lo",
+    "p50_hi",
+    "p80",
+    "p80_lo",
+    "p80_hi",
+    "ceiling",
+    "floor",
+    "n_runs",
+    "n_tasks",
+)
+
+
+@click.command()
+@click.argument("runs", type=click.Path(path_type=Path))
+@click.option("--weights", type=click.Choice(["invsqrt", "task", "equal", "column"]), default="invsqrt",
+              show_default=True, help="invsqrt: 1/(runs in task * sqrt(tasks in family)).")  # fmt: skip
+@click.option("--penalty", type=float, default=1e-5, show_default=True, help="Lambda on the squared slope.")
+@click.option("--asymptote", type=float, default=1.0, show_default=True, help="Success on the easiest tasks.")
+@click.option("--bootstrap", type=int, default=1000, show_default=True, help="Replicates; 0 for none.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--map", "mapping", multiple=True, metavar="NAME=COLUMN", help="Our column name = the table's own."
+)
+@click.option("--exclude", multiple=True, metavar="MODEL", help="Leave a model out (e.g. human). Repeatable.")
+@output_options
+def command(
+    runs: Path, weights: str, penalty: float, asymptote: float, bootstrap: int, seed: int,
+    mapping: tuple[str, ...], exclude: tuple[str, ...], fmt: str, output: Path | None,
+) -> None:  # fmt: skip
+    """Horizons of every model in a table of RUNS (CSV, Parquet, JSON Lines), in minutes with 95 % intervals.
+
+    Columns: model, task_id, task_family, human_minutes, score, weight?, run_id?
+
+    Example: dangercurve horizon runs.parquet --map model=alias --map score=score_binarized --exclude human
+    """
+    from dataclasses import asdict
+
+    from dangercurve.analysis.horizon import estimate_horizons
+    from dangercurve.analysis.runs import dropped_lines, exclude_models, read_runs
+
+    pairs = {}
+    for item in mapping:
+        name, separator, column = item.partition("=")
+        if not separator or not column:
+            raise ConfigError(f"--map {item}: write NAME=COLUMN, e.g. --map model=alias")
+        pairs[name.strip()] = column.strip()
+    table = exclude_models(read_runs(runs, pairs), exclude)
+    for line in dropped_lines(table):
+        click.echo(line, err=True)
+    result = estimate_horizons(
+        table, weights=weights, penalty=penalty, asymptote=asymptote, bootstrap=bootstrap, seed=seed
+    )
+    title = f"horizons in minutes, 95 % intervals; weights {weights}, penalty {penalty:g}, seed {seed}"
+    emit([asdict(row) for row in result.models], fmt, output, columns=_SHOWN, title=title)
