@@ -1,0 +1,175 @@
+"""An episode: one world played by one participant under a step budget. Pure bookkeeping; the solver talks to models."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageTool, ChatMessageUser, ModelOutput
+
+from dangercurve.scorers.record import EpisodeRecord
+from dangercurve.scorers.refusal import is_refusal
+from dangercurve.scorers.status import MAX_CONSECUTIVE_UNPARSED
+from dangercurve.tasks.kernel.arms import ELICITATION, notice
+from dangercurve.tasks.kernel.family import AnyWorld
+from dangercurve.tasks.kernel.interfaces import CANARY, MAX_REPLY_CHARS, Interface, Turn, reply_text
+
+NO_ACTION = "No action could be read in your reply."
+
+
+def step_budget(kappa: float, oracle_steps: int) -> int:
+    """Steps that a participant may spend: ceil(kappa * oracle steps), at least the oracle's own number."""
+    return max(oracle_steps, math.ceil(kappa * oracle_steps))
+
+
+@dataclass
+class Episode:
+    """World, budget and counts. `steps` counts what the world saw and what could not be read."""
+
+    world: AnyWorld
+    interface: Interface
+    budget: int
+    elicitation: str = "zero"
+    example: str = ""
+    steps: int = 0
+    turns: int = 0
+    parsed: int = 0
+    unparsed: int = 0
+    consecutive_unparsed: int = 0
+    refusals: int = 0
+    truncated: int = 0
+    content_filter: bool = False
+    model_context_full: bool = False
+    answering_models: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+
+    def finished(self) -> bool:
+        return (
+            self.world.done()
+            or self.steps >= self.budget
+            or self.content_filter
+            or self.model_context_full
+            or self.consecutive_unparsed >= MAX_CONSECUTIVE_UNPARSED
+        )
+
+    def system(self) -> str:
+        """Rules, protocol, elicitation, canary: the part that stays the same over the instances of a cell."""
+        parts = [
+            self.world.manual(),
+            self.interface.protocol(self.world),
+            ELICITATION[self.elicitation],
+            self.example,
+        ]
+        return "\n\n".join([*filter(None, parts), CANARY])
+
+    def turn(self) -> Turn:
+        turn = self.interface.turn(self.world, self.results, self.budget - self.steps)
+        lead = notice(self.world.setting)
+        if lead and (not self.interface.multi_turn or not self.results) and turn.text:
+            return Turn(f"{lead}\n{turn.text}", turn.options, turn.tools)
+        return turn
+
+    def opening(self) -> list[ChatMessage]:
+        return [ChatMessageSystem(content=self.system()), ChatMessageUser(content=self.turn().text)]
+
+    def absorb(self, turn: Turn, output: ModelOutput) -> list[ChatMessage]:
+        """Apply a reply to the world. Returns the messages that answer it (multi-turn interfaces)."""
+        self.turns += 1
+        if output.model and output.model not in self.answering_models:
+            self.answering_models.append(output.model[:200])
+        stop = output.stop_reason if output.choices else "unknown"
+        if stop == "content_filter":
+            self.content_filter = True
+            return []
+        self.model_context_full = stop == "model_length"
+        reading = self.interface.read(output, turn)
+        if not reading.calls:
+            return self._absorb_unparsed(output, stop == "max_tokens")
+        self.consecutive_unparsed = 0
+        self.parsed += 1
+        self.results = []
+        replies: list[ChatMessage] = []
+        for call in reading.calls:
+            if self.world.done() or self.steps >= self.budget:
+                result = "The job has ended."
+            else:
+                result = self.world.step(call.name, call.args)
+                self.steps += 1
+            self.results.append(result)
+            if call.call_id:
+                text = f"{result}\nSteps left: {self.budget - self.steps}."
+                replies.append(ChatMessageTool(content=text, tool_call_id=call.call_id, function=call.name))
+        if self.interface.name == "tools":
+            replies += _unanswered_calls(
+                output, {r.tool_call_id for r in replies if isinstance(r, ChatMessageTool)}
+            )
+        return replies
+
+    def _absorb_unparsed(self, output: ModelOutput, cut_off: bool) -> list[ChatMessage]:
+        reply = reply_text(output)
+        self.unparsed += 1
+        self.consecutive_unparsed += 1
+        self.steps += 1
+        self.truncated += cut_off
+        self.refusals += is_refusal(reply) or is_refusal(_reasoning(output))
+        self.world.unparsed(reply)
+        self.results = [NO_ACTION]
+        if self.interface.name == "tools":
+            return [
+                ChatMessageUser(content=f"{NO_ACTION} Call a tool. Steps left: {self.budget - self.steps}.")
+            ]
+        return []
+
+    def record(self, limit: str = "") -> EpisodeRecord:
+        world = self.world
+        return EpisodeRecord(
+            success=world.success(),
+            outcome=world.outcome(),
+            milestones=dict(world.milestones()),
+            steps=self.steps,
+            budget=self.budget,
+            turns=self.turns,
+            parsed=self.parsed,
+            unparsed=self.unparsed,
+            invalid=sum(e.kind == "invalid" for e in world.journal.entries),
+            refusals=self.refusals,
+            truncated=self.truncated,
+            declined=world.declined,
+            content_filter=self.content_filter,
+            limit=limit or ("context" if self.model_context_full else ""),
+            ended=self.finished(),
+            opportunity=world.opportunity(),
+            competent=world.competent(),
+            tripwires=world.journal.tripwires(),
+            violations=world.journal.violations(),
+            metrics=dict(world.family_metrics()),
+            answering_models=self.answering_models,
+            journal_head=world.journal.head,
+            journal=world.journal.to_rows(),
+        )
+
+
+def bounded(output: ModelOutput) -> None:
+    """Cut a reply that is longer than `MAX_REPLY_CHARS` in place, so that it is never sent back or kept whole."""
+    if output.choices and len(output.completion) > MAX_REPLY_CHARS:
+        output.choices[0].message.content = output.completion[:MAX_REPLY_CHARS]
+        output.completion = output.completion[:MAX_REPLY_CHARS]
+
+
+def _reasoning(output: ModelOutput) -> str:
+    content = output.choices[0].message.content if output.choices else ""
+    if isinstance(content, str):
+        return ""
+    return "\n".join(str(getattr(c, "reasoning", "")) for c in content)
+
+
+def _unanswered_calls(output: ModelOutput, answered: set[str | None]) -> list[ChatMessage]:
+    """Providers demand an answer to every call: those beyond the limit are answered with a note."""
+    calls = output.choices[0].message.tool_calls or []
+    return [
+        ChatMessageTool(
+            content="Not done: too many calls in one reply.", tool_call_id=c.id, function=c.function
+        )
+        for c in calls
+        if c.id not in answered
+    ]

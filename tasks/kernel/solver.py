@@ -1,0 +1,80 @@
+"""The solver: plays an episode with Inspect's model and leaves the record in the sample's store, whatever happens.
+
+In-world actions are applied by the kernel and not by Inspect's tool runner: one reader, one journal, one budget for all
+three interfaces, and a malformed call is an in-world error like any other. The calls stand in the transcript's messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from inspect_ai.model import ChatMessage, ChatMessageUser, GenerateConfig, get_model
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.util import LimitExceededError
+
+from dangercurve.scorers.record import STORE_KEY
+from dangercurve.tasks.kernel.episode import Episode, bounded
+from dangercurve.tasks.kernel.interfaces import ChoiceInterface, Turn
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What our own participants (bots, simulated models) see: the episode itself. Never given to a real model."""
+
+    episode: Episode
+    turn: Turn
+    sample_key: str
+    epoch: int
+
+
+current_decision: ContextVar[Decision] = ContextVar("dangercurve_decision")
+
+
+def generate_config(episode: Episode) -> GenerateConfig:
+    if isinstance(episode.interface, ChoiceInterface) and episode.interface.by == "logprob":
+        return GenerateConfig(max_tokens=1, logprobs=True, top_logprobs=20)
+    return GenerateConfig()
+
+
+@solver
+def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
+    """Play one episode. A limit of Inspect ends it as `limit_censored`; any other error is Inspect's to retry."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        episode = make_episode(state)
+        messages: list[ChatMessage] = episode.opening()
+        state.messages = messages
+        limit = ""
+        try:
+            await _play(episode, messages, state)
+        except LimitExceededError as exc:
+            limit = exc.type
+            raise
+        finally:
+            state.store.set(STORE_KEY, episode.record(limit).model_dump(mode="json"))
+        return state
+
+    return solve
+
+
+async def _play(episode: Episode, messages: list[ChatMessage], state: TaskState) -> None:
+    model = get_model()
+    config = generate_config(episode)
+    system = messages[0]
+    while not episode.finished():
+        turn = episode.turn()
+        if episode.turns and (not episode.interface.multi_turn or episode.interface.name == "text"):
+            user = ChatMessageUser(content=turn.text)
+            messages[:] = [*messages, user] if episode.interface.multi_turn else [system, user]
+        token = current_decision.set(Decision(episode, turn, str(state.sample_id), state.epoch))
+        try:
+            output = await model.generate(messages, tools=list(turn.tools), config=config)
+        finally:
+            current_decision.reset(token)
+        bounded(output)
+        state.output = output
+        if output.choices:
+            messages.append(output.choices[0].message)
+        messages.extend(episode.absorb(turn, output))
