@@ -90,7 +90,7 @@ def check_runs(table: pa.Table, mapping: Mapping[str, str] | None = None) -> Run
     columns = _select(table, mapping or {})
     if table.num_rows == 0:
         raise DataError("the table of runs has no rows")
-    numbers = {
+    numbers: dict[str, FloatArray] = {
         name: _numbers(columns[name], name)
         for name in ("human_minutes", "score", "weight")
         if name in columns
