@@ -1,0 +1,345 @@
+"""The forecast: curve, crossing and time to breach of one threshold, with its worst cases, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dangercurve._errors import DataError
+from dangercurve.analysis.breach import TimeToBreach, time_to_breach
+from dangercurve.analysis.crossing import Crossing, Fitted, crossing, fit_shapes
+from dangercurve.analysis.frontier import FrontierDraws, frontier_draws, load_priors
+from dangercurve.analysis.missing import worst_case_scores
+from dangercurve.analysis.points import Points, curve_data
+
+Floats = NDArray[np.float64]
+WITHIN = (0.5, 1.0, 2.0, 3.0)  # orders of magnitude beyond the subject's compute
+CAP = 32.0  # log10 FLOP beyond which a crossing counts as not within the cap
+Quantiles = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What measured capability may fall short of, on the metric's scale (logit, log2 or linear), each >= 0.
+
+    Sandbagging hides capability; contamination puts the curve's shape in doubt. Both only ever widen the dangerous
+    side: the early crossing and the probabilities, never the point.
+    """
+
+    sandbagging: float = 0.0
+    contamination: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.sandbagging + self.contamination
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The forecast object. Quantiles are None where they lie in "never" or the crossing is not identified.
+
+    `log10_c`, `date`: q05, q50, q95; `p_within`: probability of a crossing within that many orders of magnitude of
+    the subject's compute (`base_log10_flop`); `p_by`: probability of a breach by that date;
+    `p_breached`: before `as_of`. `with_allowance` repeats
+    the early side with the allowances. `missing_worst_case` and `effective` are the same numbers under another
+    reading of the data. `input_sha256` is the hash of the points it was made from.
+    """
+
+    subject: str
+    model_scope: str
+    metric: str
+    event: str
+    threshold: float
+    form: str
+    status: str
+    log10_c: Quantiles
+    p_never: float | None
+    p_within: dict[str, float]
+    date: dict[str, str | None]
+    p_by: dict[str, float]
+    frontier: str
+    cap: float
+    shapes: list[dict[str, object]]
+    missing_worst_case: dict[str, object] | None
+    seed: int
+    simulated: bool
+    scenario: str = ""
+    predicts: str = "new_model"
+    p_breached: float | None = None
+    p_slope_not_positive: float = float("nan")
+    base_log10_flop: float = float("nan")
+    allowance: Allowance = field(default_factory=Allowance)
+    with_allowance: dict[str, object] | None = None
+    effective: dict[str, object] | None = None
+    n_models: int = 0
+    n_families: int = 0
+    as_of: str = ""
+    input_sha256: str = ""
+    flags: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """The object as plain JSON types (NaN stays NaN: the caller writes it as null)."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Question:
+    threshold: float
+    cap: float
+    family: str | None
+    base: float
+    as_of: date
+    dates: tuple[date, ...]
+    predicts: Literal["curve", "new_model"]
+
+
+def forecast(
+    points: Points,
+    threshold: float,
+    *,
+    as_of: date,
+    subject: str | None = None,
+    model_family: str | None = None,
+    frontier: FrontierDraws | None = None,
+    cap: float = CAP,
+    shapes: Sequence[str] | None = None,
+    allowance: Allowance | None = None,
+    predicts: Literal["curve", "new_model"] = "new_model",
+    dates: Sequence[date] = (),
+    n_draws: int = 2000,
+    seed: int = 0,
+) -> Forecast:
+    """When does `points.metric` reach `threshold` (in the metric's unit)?
+
+    `subject`: the model from whose compute `p_within` counts and whose family is asked about (default: the largest
+    model, and a family not seen). `frontier`: default the physical frontier with its break. A curve that is not
+    identified has no quantiles, probabilities or dates, and says so in `status`; the shapes are still listed.
+    Raises DataError on fewer than three models, a threshold outside the metric's range, or a negative allowance.
+    """
+    allow = allowance or Allowance()
+    if allow.sandbagging < 0 or allow.contamination < 0:
+        raise DataError("an allowance is never negative: it widens the dangerous side")
+    frame = points.frame
+    if len(frame) < 3:
+        raise DataError(
+            f"{len(frame)} usable models: a forecast needs at least 3 of different compute"
+            + (f" (dropped: {points.dropped[0]})" if points.dropped else "")
+        )
+    base, family = _subject(frame, subject, model_family)
+    on_scale = float(np.log2(threshold)) if points.scale == "log2" and threshold > 0 else threshold
+    question = _Question(on_scale, cap, family, base, as_of, tuple(dates), predicts)
+    front = frontier if frontier is not None else frontier_draws(seed=seed)
+    wanted = tuple(shapes) if shapes else None
+    fitted = fit_shapes(curve_data(points), shapes=wanted, n_draws=n_draws, seed=seed)
+    main = _answer(fitted, question, front)
+    flags = [*points.flags, *_flags(points, threshold, fitted)]
+    widened = None
+    if allow.total > 0:
+        widened = _early_side(fitted, question, front, main, _lowered(points, on_scale, allow.total))
+    worst = _worst_case(points, question, front, main, wanted, n_draws, seed)
+    best = max(main.crossing.shapes, key=lambda s: s.weight)
+    return Forecast(
+        subject=subject or "largest model",
+        model_scope=f"a new model of {family}" if family else "a new model of a model family not seen",
+        metric=points.metric,
+        event=f"{points.metric} >= {threshold:g}",
+        threshold=threshold,
+        form=f"{len(main.crossing.shapes)} shapes by evidence; {best.shape} weighs {best.weight:.2f}",
+        status=main.crossing.status,
+        log10_c=main.log10_c,
+        p_never=main.p_never,
+        p_within=main.p_within,
+        date=main.date,
+        p_by=main.p_by,
+        frontier=front.kind,
+        cap=cap,
+        shapes=[asdict(s) for s in main.crossing.shapes],
+        missing_worst_case=worst,
+        seed=seed,
+        simulated=points.simulated,
+        scenario=front.scenario,
+        predicts=predicts,
+        p_breached=main.p_breached,
+        p_slope_not_positive=main.crossing.p_slope,
+        base_log10_flop=base,
+        allowance=allow,
+        with_allowance=widened,
+        effective=_effective(points, question, front, wanted, n_draws, seed),
+        n_models=len(frame),
+        n_families=int(frame["model_family"].nunique()),
+        as_of=as_of.isoformat(),
+        input_sha256=points.sha256,
+        flags=tuple(flags),
+        dropped=points.dropped,
+    )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    crossing: Crossing
+    breach: TimeToBreach | None
+    log10_c: Quantiles
+    p_never: float | None
+    p_within: dict[str, float]
+    date: dict[str, str | None]
+    p_by: dict[str, float]
+
+    @property
+    def p_breached(self) -> float | None:
+        return self.breach.p_breached if self.breach else None
+
+    def summary(self) -> dict[str, object]:
+        return {
+            "status": self.crossing.status,
+            "log10_c": self.log10_c,
+            "p_never": self.p_never,
+            "p_within": self.p_within,
+            "date": self.date,
+            "p_by": self.p_by,
+        }
+
+
+def _answer(fitted: Fitted, ask: _Question, front: FrontierDraws) -> _Answer:
+    found = crossing(fitted, ask.threshold, cap=ask.cap, family=ask.family, predicts=ask.predicts)
+    nothing: Quantiles = dict.fromkeys(("q05", "q50", "q95"))
+    if found.status == "not_identified":
+        return _Answer(found, None, nothing, None, {}, dict.fromkeys(nothing), {})
+    draws = found.log10_c
+    quantiles: Quantiles = {}
+    for name, q in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
+        value = found.quantile(q)
+        quantiles[name] = value if np.isfinite(value) else None
+    within = {f"{oom:g}": float(np.mean(draws <= ask.base + oom)) for oom in WITHIN}
+    breach = time_to_breach(draws, front, cap=ask.cap, as_of=ask.as_of, dates=ask.dates)
+    return _Answer(found, breach, quantiles, found.p_never, within, dict(breach.date), dict(breach.p_by))
+
+
+def _early_side(
+    fitted: Fitted, ask: _Question, front: FrontierDraws, main: _Answer, threshold: float
+) -> dict[str, object]:
+    """The early quantiles and the probabilities at a threshold lowered by the allowance, never later or smaller."""
+    low = _answer(fitted, replace(ask, threshold=threshold), front)
+    if low.crossing.status == "not_identified":
+        return {"status": "not_identified"}
+    early = [v for v in (low.log10_c["q05"], main.log10_c["q05"]) if v is not None]
+    days = [v for v in (low.date["q05"], main.date["q05"]) if v is not None]
+    return {
+        "status": low.crossing.status,
+        "log10_c": {**main.log10_c, "q05": min(early, default=None)},
+        "p_within": {k: max(v, main.p_within.get(k, 0.0)) for k, v in low.p_within.items()},
+        "date": {**main.date, "q05": min(days, default=None)},
+        "p_by": {k: max(v, main.p_by.get(k, 0.0)) for k, v in low.p_by.items()},
+    }
+
+
+def _lowered(points: Points, threshold: float, allowance: float) -> float:
+    if points.scale != "logit":
+        return threshold - allowance
+    share = (threshold - points.floor) / (1 - points.floor)
+    lowered = 1 / (1 + (1 - share) / share * np.exp(allowance))
+    return float(points.floor + (1 - points.floor) * lowered)
+
+
+def _worst_case(
+    points: Points,
+    ask: _Question,
+    front: FrontierDraws,
+    main: _Answer,
+    shapes: tuple[str, ...] | None,
+    n_draws: int,
+    seed: int,
+) -> dict[str, object] | None:
+    """The forecast with missing = failure in the lower half of compute and = success in the upper, if any is missing.
+
+    The earlier of the two crossings is the worst case; `binds` says whether that is the imputed one.
+    """
+    frame = points.frame
+    lost = float(frame["missing"].sum())
+    if points.scale != "logit" or lost == 0:
+        return {"binds": False, "missing": lost, **main.summary()} if lost == 0 else None
+    value, n = worst_case_scores(frame["value"], frame["n"], frame["missing"], np.log10(frame["flops"]))
+    imputed = replace(points, frame=frame.assign(value=value, n=n))
+    other = _answer(fit_shapes(curve_data(imputed), shapes=shapes, n_draws=n_draws, seed=seed), ask, front)
+    a, b = (v.log10_c["q50"] if v.log10_c["q50"] is not None else np.inf for v in (main, other))
+    binds = bool(b < a) or other.crossing.status == "not_identified"
+    return {"binds": binds, "missing": lost, **(other if binds else main).summary()}
+
+
+def _effective(
+    points: Points,
+    ask: _Question,
+    front: FrontierDraws,
+    shapes: tuple[str, ...] | None,
+    n_draws: int,
+    seed: int,
+) -> dict[str, object] | None:
+    """The same forecast in effective compute, where every model has a release date: a variant, never the result.
+
+    Effective log10 FLOP = physical + log10(median efficiency a year) * (release - the frontier's reference year).
+    """
+    dates = pd.to_datetime(points.frame["release_date"])
+    if dates.isna().any() or front.kind != "physical":
+        return None
+    priors = load_priors()
+    years = dates.dt.year + (dates.dt.day_of_year - 1) / 365.25
+    shift = np.log10(priors.efficiency.median) * (years.to_numpy(np.float64) - priors.level.year)
+    data = curve_data(points, log10_shift=shift)
+    ahead = frontier_draws(len(front.log10_flop), kind="effective", scenario=front.scenario, seed=seed)
+    fitted = fit_shapes(data, shapes=shapes, n_draws=n_draws, seed=seed)
+    top = float(data.centre + data.x.max())
+    variant = replace(ask, base=top, cap=max(ask.cap + 6.0, top + 6.0))
+    return {"variant": "effective compute", **_answer(fitted, variant, ahead).summary()}
+
+
+def _subject(frame: pd.DataFrame, subject: str | None, family: str | None) -> tuple[float, str | None]:
+    if subject is None:
+        return float(np.log10(frame["flops"].max())), family
+    rows = frame[frame["model"] == subject]
+    if rows.empty:
+        raise DataError(f"subject '{subject}' is not among the models with a score and compute")
+    row = rows.iloc[0]
+    return float(np.log10(row["flops"])), family or str(row["model_family"])
+
+
+def _flags(points: Points, threshold: float, fitted: Fitted) -> list[str]:
+    frame = points.frame
+    out = []
+    if frame["model_family"].nunique() == 1:
+        out.append("one model family: the spread between families is a prior, not measured")
+    span = float(np.log10(frame["flops"].max() / frame["flops"].min()))
+    if span < 1:
+        out.append(
+            f"models span {span:.2f} orders of magnitude of compute: extrapolation rests on the priors"
+        )
+    value = frame["value"].to_numpy(np.float64)
+    if points.scale == "logit":
+        if (value <= points.floor + 0.02).all():
+            out.append("every score is at the chance floor: no slope can be seen")
+        if (value >= 0.98).all():
+            out.append("every score is at the ceiling: the benchmark is saturated")
+        rising = value[np.argsort(frame["flops"].to_numpy())]
+        if rising.size >= 6 and _abrupt(rising, points.floor):
+            out.append(
+                "abrupt: the scores leave the floor within one step of compute; shapes differ most here"
+            )
+    if (value >= threshold).any():
+        out.append(f"{int((value >= threshold).sum())} models measured at or above the threshold")
+    low = [s.name for s, p in zip(fitted.shapes, fitted.posteriors, strict=True) if p.efficiency < 0.01]
+    if low:
+        out.append(f"fewer than 1 % of proposals counted for {', '.join(low)}: raise --draws")
+    return out
+
+
+def _abrupt(rising: Floats, floor: float) -> bool:
+    """More than half of the whole rise above the floor happens between two neighbours, from a flat start."""
+    rise = float(rising.max() - max(floor, rising.min()))
+    jumps = np.diff(rising)
+    i = int(np.argmax(jumps))
+    return rise > 0.2 and jumps[i] > 0.5 * rise and bool(np.all(rising[: i + 1] < floor + 0.2 * rise + 0.05))
