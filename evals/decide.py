@@ -78,18 +78,22 @@ def z_of(alpha: float) -> float:
 def widen(estimate: float, bound: float, scale: Scale, have: float, need: float) -> float:
     """A bound made at level `have`, moved away from the estimate to the stricter level `need`.
 
-    On the scale the distance grows by z(need)/z(have). With the estimate at an end of the rate scale (no event, or
-    nothing but events) the exact binomial bound gives 1 - p' = (1 - p)^(ln need / ln have). Where neither holds the
-    bound becomes infinite. A level that is already strict enough is kept.
+    On the scale the distance grows by z(need)/z(have), for rates by the larger ln(need)/ln(have), which covers the
+    exact binomial bounds. With the estimate at an end of the rate scale (no event, or nothing but events) the exact
+    bound is 1 - p' = (1 - p)^(ln need / ln have). Where neither holds the bound becomes infinite. A level that is
+    already strict enough is kept.
     """
     if need >= have or math.isinf(bound):
         return bound
     side = 1.0 if bound >= estimate else -1.0
-    if math.isfinite(estimate) and have < 0.5:
-        return estimate + (bound - estimate) * z_of(need) / z_of(have)
-    if scale == "logit" and have < 0.5:
+    if have >= 0.5 or need <= 0:
+        return side * math.inf
+    logs = math.log(need) / math.log(have)
+    if math.isfinite(estimate):
+        return estimate + (bound - estimate) * (logs if scale == "logit" else z_of(need) / z_of(have))
+    if scale == "logit":
         toward = from_scale(-side * bound, "logit")  # the share on the estimate's side
-        return -side * to_scale(toward ** (math.log(need) / math.log(have)), "logit")
+        return -side * to_scale(toward**logs, "logit")
     return side * math.inf
 
 
@@ -172,7 +176,10 @@ def missing_share_that_resolves(
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given."""
+    """Holm's step-down adjusted p-values, in the order given.
+
+    The same as `analysis.intervals.holm`, without its import of SciPy: the gate has to start in a second.
+    """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     running = 0.0

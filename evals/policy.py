@@ -109,6 +109,7 @@ class Require(Strict):
     max_abstain: Share = 0.02
     sandbagging_panel: bool = False
     awareness_panel: bool = False
+    max_awareness_effect: Share = 0.1
     elicitation_ledger: bool = False
     baselines: bool = False
     preregistration: bool = False

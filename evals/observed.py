@@ -1,0 +1,234 @@
+"""Facts that the gate takes from the observations themselves: who answered, with which status, on what n."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from dangercurve._errors import EvidenceError
+from dangercurve._text import printable
+from dangercurve.evals.run_folder import RunFolder
+
+SCHEMA = 1
+STATUSES = ("scored", "refused", "eval_aware_abstain", "format_failure", "limit_censored", "infra_error")
+TEXT_COLUMNS = (
+    "model",
+    "answering_model",
+    "eval_task_id",
+    "sample_id",
+    "sample_uuid",
+    "completed_at",
+    "task_version",
+    "domain",
+    "family",
+    "instance_id",
+    "twin",
+    "interface",
+    "elicitation",
+    "status",
+    "log_sha256",
+    "comparability_key",
+)
+NUMBER_COLUMNS = ("schema", "epoch", "kappa", "success", "outcome")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the store holds for one estimate: counts and every distinct value that comparability looks at."""
+
+    rows: int
+    instances: int
+    statuses: Mapping[str, int]
+    least_epochs: int
+    answering: frozenset[str | None]
+    keys: frozenset[str | None]
+    versions: frozenset[str | None]
+    simulated: frozenset[bool]
+    first: str | None
+    last: str | None
+    bad_values: int
+    no_success: int
+    no_outcome: int
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each status over all rows."""
+        return {name: self.statuses.get(name, 0) / self.rows if self.rows else 0.0 for name in STATUSES}
+
+
+class Observed:
+    """The deduplicated observations of a run folder, queried in place.
+
+    One row a (eval task id, sample id, epoch): the newest completed one. Raises EvidenceError on damage: a part that
+    cannot be read, a missing column, a newer schema, a part not named by its log, an unknown status.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._db = duckdb.connect(":memory:", config={"threads": "2", "enable_external_access": "true"})
+        self.arms: list[str] = []
+        if not folder.parts:
+            raise EvidenceError("the store holds no observations")
+        try:
+            self._load([re.sub(r"([*?\[])", r"[\1]", str(path)) for path in folder.parts])
+        except duckdb.Error as exc:
+            raise EvidenceError(f"the store cannot be read: {printable(exc, 160)}") from exc
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def _load(self, paths: list[str]) -> None:
+        source = "read_parquet(?, union_by_name=true, filename='part')"
+        found = [row[0] for row in self._db.execute(f"describe select * from {source}", [paths]).fetchall()]
+        for column in (*TEXT_COLUMNS, *NUMBER_COLUMNS, "simulated"):
+            if column not in found:
+                raise EvidenceError(f"the store lacks the column {column}: it was written by another version")
+        self.arms = sorted(column for column in found if column.startswith("arm_"))
+        wanted = [f'cast("{name}" as varchar) as "{name}"' for name in (*TEXT_COLUMNS, *self.arms)]
+        wanted += [f'try_cast("{name}" as double) as "{name}"' for name in NUMBER_COLUMNS]
+        self._db.execute(
+            f"create temp table raw as select {', '.join(wanted)}, try_cast(simulated as boolean) as simulated, "
+            f"parse_filename(part, true) as part from {source}",
+            [paths],
+        )
+        self._check_rows()
+        self._db.execute(
+            "create temp table obs as select * from raw qualify row_number() over ("
+            "partition by eval_task_id, sample_id, epoch order by completed_at desc, log_sha256 desc, sample_uuid) = 1"
+        )
+
+    def _check_rows(self) -> None:
+        row = self._one(
+            "select count(*), count(*) filter (schema is null or schema < 1), max(schema), "
+            "count(*) filter (log_sha256 is distinct from part), "
+            f"count(*) filter (status is null or status not in ({', '.join('?' * len(STATUSES))})), "
+            "count(*) filter (eval_task_id is null or sample_id is null or epoch is null or instance_id is null "
+            "or model is null or simulated is null or completed_at is null) from raw",
+            list(STATUSES),
+        )
+        total, no_schema, newest, misnamed, strange, nameless = row
+        if not total:
+            raise EvidenceError("the store holds no observations")
+        if no_schema:
+            raise EvidenceError(f"{no_schema} observations name no schema")
+        if isinstance(newest, float) and newest > SCHEMA:
+            raise EvidenceError(
+                f"the store has schema {newest:g}; this version reads {SCHEMA}: upgrade dangercurve"
+            )
+        if misnamed:
+            raise EvidenceError(
+                f"{misnamed} observations lie in a part that is not named by their log's SHA-256"
+            )
+        if strange:
+            raise EvidenceError(f"{strange} observations have a status that is none of {', '.join(STATUSES)}")
+        if nameless:
+            raise EvidenceError(
+                f"{nameless} observations lack an identifier (model, instance, sample, epoch, simulated or time)"
+            )
+
+    def _one(self, sql: str, parameters: Sequence[object] = ()) -> tuple[object, ...]:
+        row = self._db.execute(sql, list(parameters)).fetchone()
+        if row is None:
+            raise EvidenceError("the store answered nothing")
+        return tuple(row)
+
+    def models(self) -> list[str]:
+        """Every model in the store, sorted."""
+        return [
+            str(row[0]) for row in self._db.execute("select distinct model from obs order by 1").fetchall()
+        ]
+
+    def simulated(self, model: str) -> set[bool]:
+        """Which values `simulated` has among the rows of `model`."""
+        found = self._db.execute("select distinct simulated from obs where model = ?", [model]).fetchall()
+        return {bool(row[0]) for row in found}
+
+    def cell(self, model: str, family: str, where: Mapping[str, object]) -> Cell:
+        """Counts over the rows of `model` and `family` whose columns equal `where` (null means null).
+
+        Columns that the store does not have match only null.
+        """
+        known = {*TEXT_COLUMNS, *NUMBER_COLUMNS, *self.arms}
+        clauses, values = ["model = ?", "family = ?"], [model, family]
+        parameters: list[object] = list(values)
+        for column, value in where.items():
+            if column not in known:
+                if value is not None:
+                    clauses.append("false")
+                continue
+            clauses.append(f'"{column}" is not distinct from ?')
+            parameters.append(value if column in NUMBER_COLUMNS or value is None else str(value))
+        condition = " and ".join(clauses)
+        row = self._one(
+            "select count(*), count(distinct instance_id), "
+            "list(distinct answering_model) filter (status = 'scored' or answering_model is not null), "
+            "list(distinct comparability_key), list(distinct task_version), list(distinct simulated), "
+            "min(completed_at), max(completed_at), "
+            "count(*) filter (isnan(success) or isnan(outcome) or success not in (0, 1) "
+            "or outcome not between 0 and 1), "
+            "count(*) filter (status = 'scored' and success is null), "
+            "count(*) filter (status = 'scored' and outcome is null), "
+            "count(*) filter (status = 'scored' and answering_model is null), "
+            "count(*) filter (comparability_key is null), count(*) filter (task_version is null) "
+            f"from obs where {condition}",
+            parameters,
+        )
+        statuses = self._db.execute(
+            f"select status, count(*) from obs where {condition} group by 1", parameters
+        ).fetchall()
+        epochs = self._one(
+            "select coalesce(min(n), 0) from (select count(distinct epoch) as n from obs "
+            f"where {condition} group by instance_id)",
+            parameters,
+        )[0]
+        lists = [set(found) if isinstance(found, list) else set() for found in row[2:6]]
+        for index, unnamed in ((0, row[11]), (1, row[12]), (2, row[13])):
+            if unnamed:
+                lists[index].add(None)
+        return Cell(
+            rows=_int(row[0]),
+            instances=_int(row[1]),
+            statuses={str(name): _int(count) for name, count in statuses},
+            least_epochs=_int(epochs),
+            answering=frozenset(lists[0]),
+            keys=frozenset(lists[1]),
+            versions=frozenset(lists[2]),
+            simulated=frozenset(bool(v) for v in lists[3]),
+            first=None if row[6] is None else str(row[6]),
+            last=None if row[7] is None else str(row[7]),
+            bad_values=_int(row[8]),
+            no_success=_int(row[9]),
+            no_outcome=_int(row[10]),
+        )
+
+    def transcript_candidates(self, model: str, family: str) -> list[tuple[str, str, str, int]]:
+        """(log SHA-256, sample uuid, sample id, epoch) of every sample of an evaluation, in a fixed order."""
+        rows = self._db.execute(
+            "select log_sha256, coalesce(sample_uuid, ''), sample_id, cast(epoch as bigint) from obs "
+            "where model = ? and family = ? order by instance_id, sample_id, epoch, log_sha256",
+            [model, family],
+        ).fetchall()
+        return [(str(a), str(b), str(c), int(d)) for a, b, c, d in rows]
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def parse_time(stamp: str) -> dt.datetime:
+    """An ISO 8601 time in UTC; without a zone it is UTC. Raises EvidenceError for anything else."""
+    try:
+        found = dt.datetime.fromisoformat(stamp.strip().replace("Z", "+00:00"))
+    except ValueError as exc:
+        raise EvidenceError(f"'{printable(stamp, 60)}' is no ISO 8601 time") from exc
+    return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)

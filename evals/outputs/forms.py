@@ -1,0 +1,37 @@
+"""One verdict, every form: by name, and all of them into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dangercurve._files import write_atomic
+from dangercurve.evals.outputs.junit import as_junit
+from dangercurve.evals.outputs.sarif import as_sarif
+from dangercurve.evals.outputs.summary import as_summary
+from dangercurve.evals.outputs.text import as_text
+from dangercurve.evals.verdict import Verdict, canonical
+
+FORMS: dict[str, Callable[[Verdict], str]] = {
+    "json": lambda verdict: canonical(verdict).decode("ascii"),
+    "md": as_summary,
+    "xml": as_junit,
+    "sarif": as_sarif,
+}
+FILES = {
+    "verdict.json": "json",
+    "verdict.txt": "text",
+    "summary.md": "md",
+    "junit.xml": "xml",
+    "verdict.sarif": "sarif",
+}
+
+
+def render(verdict: Verdict, form: str) -> str:
+    """The verdict as json, md, xml (JUnit) or sarif; any other name gives plain text."""
+    return FORMS.get(form, as_text)(verdict)
+
+
+def write_all(verdict: Verdict, folder: Path) -> list[Path]:
+    """Every form into `folder`, under the names of FILES."""
+    return [write_atomic(folder / name, render(verdict, form)) for name, form in FILES.items()]

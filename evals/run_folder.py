@@ -1,0 +1,206 @@
+"""What lies in a run folder: parts of the store, estimates, forecasts, evidence; read once, hashed, never written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dangercurve._errors import ConfigError, EvidenceError
+from dangercurve._files import sha256_file
+from dangercurve._text import printable
+
+Row = Mapping[str, object]
+ESTIMATE_COLUMNS = (
+    "model",
+    "domain",
+    "family",
+    "metric",
+    "estimate",
+    "lcb",
+    "ucb",
+    "alpha",
+    "worst_case_lcb",
+    "worst_case_ucb",
+    "n_instances",
+    "status_shares",
+    "comparability_key",
+    "store_digest",
+)
+MAX_JSON_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's evidence in memory. `problems` are what could not be read: each makes every claim INVALID."""
+
+    root: Path
+    parts: tuple[Path, ...]
+    store_digest: str | None
+    estimates: tuple[Row, ...]
+    forecasts: tuple[Row, ...]
+    files: Mapping[str, str]
+    problems: tuple[str, ...] = ()
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+def locate(path: Path | str) -> Path:
+    """The run folder of `path`: the folder itself, or its parent where `path` is its `store/`.
+
+    Raises ConfigError where there is no such folder.
+    """
+    target = Path(path)
+    if not target.is_dir():
+        raise ConfigError(f"--store {target}: no such folder; give a run folder with store/ and estimates/")
+    if target.name == "store" and not (target / "estimates").is_dir() and not (target / "store").is_dir():
+        return target.parent if target.parent != target and target.parent.name else target.resolve().parent
+    return target
+
+
+def part_paths(root: Path) -> tuple[Path, ...]:
+    """The store's parts, one a log, in the order of their names."""
+    return tuple(sorted((root / "store").glob("*.parquet")))
+
+
+def digest_of(parts: Mapping[str, str]) -> str:
+    """The store's digest: SHA-256 over the sorted lines `NAME SHA256` of its parts."""
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(parts.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def store_digest(root: Path) -> str:
+    """`digest_of` the parts that lie in the run folder `root`, from their bytes."""
+    return digest_of({path.name: sha256_file(path) for path in part_paths(root)})
+
+
+def read_run_folder(path: Path | str) -> RunFolder:
+    """Everything in the run folder but the rows of the store. Damage becomes a line in `problems`, not an exception.
+
+    Raises ConfigError where there is no folder.
+    """
+    root = locate(path)
+    problems: list[str] = []
+    files: dict[str, str] = {}
+
+    def take(found: Path) -> str | None:
+        name = found.relative_to(root).as_posix()
+        try:
+            files[printable(name)] = sha256_file(found)
+        except OSError as exc:
+            problems.append(f"{printable(name)} cannot be read: {exc.strerror or exc}")
+            return None
+        return printable(name)
+
+    parts = part_paths(root)
+    for part in parts:
+        take(part)
+    digest = digest_of({p.name: files[f"store/{p.name}"] for p in parts if f"store/{p.name}" in files})
+    if not parts:
+        problems.append("the store holds no observations")
+    estimates: list[Row] = []
+    for found in sorted((root / "estimates").glob("*.parquet")):
+        if take(found):
+            estimates += _estimates(found, problems)
+    forecasts: list[Row] = []
+    for found in sorted((root / "forecasts").glob("*.json")):
+        if take(found):
+            forecasts += _forecasts(found, problems)
+    evidence: dict[str, object] = {}
+    for found in sorted((root / "evidence").glob("*.json")):
+        if take(found):
+            evidence[found.stem] = _json(found, problems)
+    for name in ("study.yaml", "forecast_ledger.jsonl", "history.jsonl", "waivers.jsonl", "signoff.jsonl"):
+        if (root / name).is_file():
+            take(root / name)
+    for found in sorted((root / "logs").rglob("*")) if (root / "logs").is_dir() else ():
+        if found.is_file() and found.suffix in (".eval", ".json"):
+            take(found)
+    return RunFolder(
+        root,
+        parts,
+        digest if parts else None,
+        tuple(estimates),
+        tuple(forecasts),
+        files,
+        tuple(problems),
+        evidence,
+    )
+
+
+def _estimates(path: Path, problems: list[str]) -> list[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = f"estimates/{printable(path.name)}"
+    try:
+        rows = [dict(row) for row in pq.read_table(path).to_pylist()]
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as exc:
+        problems.append(f"{name} is no readable Parquet file: {printable(exc, 120)}")
+        return []
+    if rows:
+        lacking = [column for column in ESTIMATE_COLUMNS if column not in rows[0]]
+        if lacking:
+            problems.append(f"{name} lacks the column {lacking[0]}")
+            return []
+    return [{**row, "_file": name, "_row": index} for index, row in enumerate(rows)]
+
+
+def _forecasts(path: Path, problems: list[str]) -> list[Row]:
+    data = _json(path, problems)
+    entries = data if isinstance(data, list) else [data]
+    name = f"forecasts/{printable(path.name)}"
+    if data is not None and not all(isinstance(entry, dict) for entry in entries):
+        problems.append(f"{name} holds something that is no forecast")
+    return [{**entry, "_file": name} for entry in entries if isinstance(entry, dict)]
+
+
+def _json(path: Path, problems: list[str]) -> object:
+    try:
+        return read_json(path)
+    except EvidenceError as exc:
+        problems.append(str(exc))
+        return None
+
+
+def read_json(path: Path) -> object:
+    """Strict JSON from a file: no NaN, no infinities, no key twice. Raises EvidenceError naming the file."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
+    def refuse(word: str) -> float:
+        raise ValueError(f"{word} is no number that evidence may hold")
+
+    name = f"{path.parent.name}/{printable(path.name)}"
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError(f"larger than {MAX_JSON_BYTES} bytes")
+        data: object = json.loads(
+            path.read_bytes().decode("utf-8"), object_pairs_hook=once, parse_constant=refuse
+        )
+    except (OSError, ValueError, RecursionError) as exc:
+        raise EvidenceError(f"{name} is no readable JSON: {printable(exc, 120)}") from exc
+    return data
+
+
+def number(value: object) -> float:
+    """A number from a cell; NaN where there is none (a bool or a text is none)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def text(value: object) -> str | None:
+    """A cell as text; None where it is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return str(value)
