@@ -22,15 +22,20 @@ _STEP = 0.02  # grid of log10 FLOP on which crossings are sought, interpolated w
 
 @dataclass(frozen=True, slots=True)
 class ShapeFit:
-    """One shape of the sensitivity table: its weight, quantiles of log10 C*, share never, sampling efficiency."""
+    """One shape of the sensitivity table: its weight, its draws of log10 C* (S,) and its sampling efficiency."""
 
     shape: str
     weight: float
-    q05: float
-    q50: float
-    q95: float
-    p_never: float
+    log10_c: Floats
     efficiency: float
+
+    @property
+    def p_never(self) -> float:
+        return float(np.mean(np.isinf(self.log10_c)))
+
+    def quantile(self, q: float) -> float:
+        """Quantile of log10 C* under this shape alone, infinite where it lies in "never"."""
+        return _quantile(self.log10_c, q)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +118,7 @@ def crossing(
     share = _apportion(fitted.weight, fitted.n_draws)
     pooled = rng.permutation(np.concatenate([d[:k] for d, k in zip(drawn, share, strict=True)]))
     table = tuple(
-        ShapeFit(
-            shape.name,
-            float(w),
-            _quantile(d, 0.05),
-            _quantile(d, 0.5),
-            _quantile(d, 0.95),
-            float(np.mean(np.isinf(d))),
-            fit.efficiency,
-        )
+        ShapeFit(shape.name, float(w), d, fit.efficiency)
         for shape, fit, w, d in zip(fitted.shapes, fitted.posteriors, fitted.weight, drawn, strict=True)
     )
     never = float(np.mean(np.isinf(pooled)))

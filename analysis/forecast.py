@@ -19,8 +19,9 @@ from dangercurve.analysis.missing import worst_case_scores
 from dangercurve.analysis.points import Points, curve_data
 
 Floats = NDArray[np.float64]
-WITHIN = (0.5, 1.0, 2.0, 3.0)  # orders of magnitude beyond the subject's compute
+WITHIN = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # orders of magnitude beyond the subject's compute
 CAP = 32.0  # log10 FLOP beyond which a crossing counts as not within the cap
+QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 Quantiles = dict[str, float | None]
 
 
@@ -45,14 +46,16 @@ class Forecast:
     """The forecast object. Quantiles are None where they lie in "never" or the crossing is not identified.
 
     `log10_c`, `date`: q05, q50, q95; `p_within`: probability of a crossing within that many orders of magnitude of
-    the subject's compute (`base_log10_flop`); `p_by`: probability of a breach by that date;
-    `p_breached`: before `as_of`. `with_allowance` repeats
-    the early side with the allowances. `missing_worst_case` and `effective` are the same numbers under another
-    reading of the data. `input_sha256` is the hash of the points it was made from.
+    the subject's compute (`log10_c_subject`); `p_by`: probability of a breach by that date; `p_breached`: before
+    `as_of`. Each shape of `shapes` carries the same numbers alone. Where there is an allowance, the early quantile and
+    the probabilities include it and `without_allowance` has them raw. `missing_worst_case` and `effective` are the
+    same numbers under another reading of the data. `model_scope`: "frontier" for a new model of a family not seen, or
+    the models it is about. `input_sha256` is the hash of the points it was made from, `store_digest` of their store.
     """
 
     subject: str
-    model_scope: str
+    family: str
+    model_scope: str | list[str]
     metric: str
     event: str
     threshold: float
@@ -73,14 +76,15 @@ class Forecast:
     predicts: str = "new_model"
     p_breached: float | None = None
     p_slope_not_positive: float = float("nan")
-    base_log10_flop: float = float("nan")
+    log10_c_subject: float = float("nan")
     allowance: Allowance = field(default_factory=Allowance)
-    with_allowance: dict[str, object] | None = None
+    without_allowance: dict[str, object] | None = None
     effective: dict[str, object] | None = None
     n_models: int = 0
     n_families: int = 0
     as_of: str = ""
     input_sha256: str = ""
+    store_digest: str | None = None
     flags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
 
@@ -115,6 +119,7 @@ def forecast(
     dates: Sequence[date] = (),
     n_draws: int = 2000,
     seed: int = 0,
+    store_digest: str | None = None,
 ) -> Forecast:
     """When does `points.metric` reach `threshold` (in the metric's unit)?
 
@@ -138,20 +143,19 @@ def forecast(
     front = frontier if frontier is not None else frontier_draws(seed=seed)
     wanted = tuple(shapes) if shapes else None
     fitted = fit_shapes(curve_data(points), shapes=wanted, n_draws=n_draws, seed=seed)
-    main = _answer(fitted, question, front)
-    flags = [*points.flags, *_flags(points, threshold, fitted)]
-    widened = None
+    raw = main = _answer(fitted, question, front)
     if allow.total > 0:
-        widened = _early_side(fitted, question, front, main, _lowered(points, on_scale, allow.total))
-    worst = _worst_case(points, question, front, main, wanted, n_draws, seed)
-    best = max(main.crossing.shapes, key=lambda s: s.weight)
+        low = replace(question, threshold=_lowered(points, on_scale, allow.total))
+        main = _widened(raw, _answer(fitted, low, front))
+    best = max(raw.crossing.shapes, key=lambda s: s.weight)
     return Forecast(
         subject=subject or "largest model",
-        model_scope=f"a new model of {family}" if family else "a new model of a model family not seen",
+        family=points.family,
+        model_scope=[subject] if subject else "frontier",
         metric=points.metric,
         event=f"{points.metric} >= {threshold:g}",
         threshold=threshold,
-        form=f"{len(main.crossing.shapes)} shapes by evidence; {best.shape} weighs {best.weight:.2f}",
+        form=f"{len(raw.crossing.shapes)} shapes by evidence; {best.shape} weighs {best.weight:.2f}",
         status=main.crossing.status,
         log10_c=main.log10_c,
         p_never=main.p_never,
@@ -160,23 +164,24 @@ def forecast(
         p_by=main.p_by,
         frontier=front.kind,
         cap=cap,
-        shapes=[asdict(s) for s in main.crossing.shapes],
-        missing_worst_case=worst,
+        shapes=_by_shape(raw.crossing, question, front),
+        missing_worst_case=_worst_case(points, question, front, main, wanted, n_draws, seed),
         seed=seed,
         simulated=points.simulated,
         scenario=front.scenario,
         predicts=predicts,
         p_breached=main.p_breached,
-        p_slope_not_positive=main.crossing.p_slope,
-        base_log10_flop=base,
+        p_slope_not_positive=raw.crossing.p_slope,
+        log10_c_subject=base,
         allowance=allow,
-        with_allowance=widened,
+        without_allowance=raw.summary() if allow.total > 0 else None,
         effective=_effective(points, question, front, wanted, n_draws, seed),
         n_models=len(frame),
         n_families=int(frame["model_family"].nunique()),
         as_of=as_of.isoformat(),
         input_sha256=points.sha256,
-        flags=tuple(flags),
+        store_digest=store_digest,
+        flags=(*points.flags, *_flags(points, threshold, fitted)),
         dropped=points.dropped,
     )
 
@@ -208,35 +213,62 @@ class _Answer:
 
 def _answer(fitted: Fitted, ask: _Question, front: FrontierDraws) -> _Answer:
     found = crossing(fitted, ask.threshold, cap=ask.cap, family=ask.family, predicts=ask.predicts)
-    nothing: Quantiles = dict.fromkeys(("q05", "q50", "q95"))
     if found.status == "not_identified":
-        return _Answer(found, None, nothing, None, {}, dict.fromkeys(nothing), {})
-    draws = found.log10_c
+        nothing: Quantiles = dict.fromkeys(QUANTILES)
+        return _Answer(found, None, nothing, None, {}, dict.fromkeys(QUANTILES), {})
     quantiles: Quantiles = {}
-    for name, q in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
+    for name, q in QUANTILES.items():
         value = found.quantile(q)
         quantiles[name] = value if np.isfinite(value) else None
-    within = {f"{oom:g}": float(np.mean(draws <= ask.base + oom)) for oom in WITHIN}
-    breach = time_to_breach(draws, front, cap=ask.cap, as_of=ask.as_of, dates=ask.dates)
+    breach = time_to_breach(found.log10_c, front, cap=ask.cap, as_of=ask.as_of, dates=ask.dates)
+    within = _within(found.log10_c, ask.base)
     return _Answer(found, breach, quantiles, found.p_never, within, dict(breach.date), dict(breach.p_by))
 
 
-def _early_side(
-    fitted: Fitted, ask: _Question, front: FrontierDraws, main: _Answer, threshold: float
-) -> dict[str, object]:
-    """The early quantiles and the probabilities at a threshold lowered by the allowance, never later or smaller."""
-    low = _answer(fitted, replace(ask, threshold=threshold), front)
-    if low.crossing.status == "not_identified":
-        return {"status": "not_identified"}
-    early = [v for v in (low.log10_c["q05"], main.log10_c["q05"]) if v is not None]
+def _within(draws: Floats, base: float) -> dict[str, float]:
+    return {f"{oom:g}": float(np.mean(draws <= base + oom)) for oom in WITHIN}
+
+
+def _by_shape(found: Crossing, ask: _Question, front: FrontierDraws) -> list[dict[str, object]]:
+    """The shape-sensitivity table: what each shape alone says, with its own probabilities."""
+    rows: list[dict[str, object]] = []
+    for shape in found.shapes:
+        breach = time_to_breach(shape.log10_c, front, cap=ask.cap, as_of=ask.as_of, dates=ask.dates)
+        rows.append(
+            {
+                "shape": shape.shape,
+                "status": found.status,
+                "weight": shape.weight,
+                "log10_c": {
+                    k: v if np.isfinite(v := shape.quantile(q)) else None for k, q in QUANTILES.items()
+                },
+                "p_never": shape.p_never,
+                "p_within": _within(shape.log10_c, ask.base),
+                "date": dict(breach.date),
+                "p_by": dict(breach.p_by),
+                "efficiency": shape.efficiency,
+            }
+        )
+    return rows
+
+
+def _widened(main: _Answer, low: _Answer) -> _Answer:
+    """`main` with the early quantile and the probabilities of `low`, the lowered threshold: never later or smaller."""
+    if "not_identified" in (main.crossing.status, low.crossing.status):
+        return main
+
+    def first(a: float | None, b: float | None) -> float | None:
+        known = [v for v in (a, b) if v is not None]
+        return min(known, default=None)
+
     days = [v for v in (low.date["q05"], main.date["q05"]) if v is not None]
-    return {
-        "status": low.crossing.status,
-        "log10_c": {**main.log10_c, "q05": min(early, default=None)},
-        "p_within": {k: max(v, main.p_within.get(k, 0.0)) for k, v in low.p_within.items()},
-        "date": {**main.date, "q05": min(days, default=None)},
-        "p_by": {k: max(v, main.p_by.get(k, 0.0)) for k, v in low.p_by.items()},
-    }
+    return replace(
+        main,
+        log10_c={**main.log10_c, "q05": first(low.log10_c["q05"], main.log10_c["q05"])},
+        p_within={k: max(v, low.p_within.get(k, 0.0)) for k, v in main.p_within.items()},
+        date={**main.date, "q05": min(days, default=None)},
+        p_by={k: max(v, low.p_by.get(k, 0.0)) for k, v in main.p_by.items()},
+    )
 
 
 def _lowered(points: Points, threshold: float, allowance: float) -> float:

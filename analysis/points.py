@@ -21,7 +21,8 @@ COLUMNS = ("model", "model_family", "flops", "flop_log10_sd", "value", "se", "n"
 @dataclass(frozen=True, slots=True)
 class Points:
     """`frame` has the columns COLUMNS, one row a model: `value` in the metric's unit, `n` scored items or instances
-    (NaN unknown), `missing` left out. `scale` is the metric's; `dropped` and `flags` are for the reader."""
+    (NaN unknown), `missing` left out. `scale` is the metric's; `family` is the task family or benchmark;
+    `dropped` and `flags` are for the reader."""
 
     frame: pd.DataFrame
     metric: str
@@ -30,6 +31,7 @@ class Points:
     simulated: bool = False
     dropped: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    family: str = ""
 
     @property
     def sha256(self) -> str:
@@ -71,7 +73,7 @@ def points_from_scores(table: ScoreTable, benchmark: str | None = None) -> Point
         }
     )
     dropped = tuple(f"row {d.row} ({d.model}, {d.benchmark}): {d.reason}" for d in table.dropped)
-    return Points(frame, benchmark, "logit", floor, False, dropped, tuple(table.flags))
+    return Points(frame, benchmark, "logit", floor, False, dropped, tuple(table.flags), benchmark)
 
 
 def points_from_estimates(
@@ -105,6 +107,7 @@ def points_from_estimates(
     rows, lost, flags = _close(rows, kind.scale)
     dropped += lost
     at = table.loc[rows["model"]]
+    family = str(rows["family"].iloc[0]) if "family" in rows and len(rows) else ""
     frame = pd.DataFrame(
         {
             "model": rows["model"],
@@ -119,7 +122,7 @@ def points_from_estimates(
         }
     )
     simulated = bool(rows["simulated"].astype(bool).any()) if "simulated" in rows else False
-    return Points(frame, metric, kind.scale, floor, simulated, tuple(dropped), tuple(flags))
+    return Points(frame, metric, kind.scale, floor, simulated, tuple(dropped), tuple(flags), family)
 
 
 def curve_data(points: Points, *, log10_shift: Floats | None = None) -> CurveData:
