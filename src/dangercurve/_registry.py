@@ -4,7 +4,7 @@ from inspect_ai.model import ModelAPI, modelapi
 
 from dangercurve.tasks.agentic.ops_horizon import ops_horizon
 
-__all__ = ["bot", "ops_horizon"]
+__all__ = ["bot", "local", "ops_horizon", "sim"]
 
 
 @modelapi(name="bot")
@@ -13,3 +13,19 @@ def bot() -> type[ModelAPI]:
     from dangercurve.evals.participants.bots import BotAPI
 
     return BotAPI
+
+
+@modelapi(name="sim")
+def sim() -> type[ModelAPI]:
+    """Simulated scale families: `sim/smooth@22.5`."""
+    from dangercurve.evals.participants.sim import SimAPI
+
+    return SimAPI
+
+
+@modelapi(name="local")
+def local() -> type[ModelAPI]:
+    """Local weights: `local/smollm2-135m-instruct`, `local//absolute/path.gguf`, `local/NAME`."""
+    from dangercurve.evals.participants.local import LocalAPI
+
+    return LocalAPI

@@ -13,6 +13,7 @@ from inspect_ai.log import HeadlineMetric
 from inspect_ai.solver import TaskState
 
 from dangercurve._errors import ConfigError, did_you_mean
+from dangercurve._version import __version__
 from dangercurve.scorers.episode import episode_scorers
 from dangercurve.tasks.kernel.arms import check_elicitation, paraphrase_of, parse_crossing
 from dangercurve.tasks.kernel.episode import Episode, step_budget
@@ -127,6 +128,8 @@ def build_task(cell: Cell) -> Task:
             "domain": family.domain,
             "construct": family.construct,
             "seed_commitment": cell.salt.commitment,
+            "suite_version": __version__,
+            "scaffold": "kernel",
         },
         headline_metric=HeadlineMetric(scorer="success", metric="mean"),
         tags=["dangercurve", family.domain],

@@ -1,0 +1,292 @@
+"""Inspect logs become observations, by Inspect's public reader of headers and sample summaries.
+
+A sample that crashed, hit a limit or never ran becomes a row with its status; nothing is left out. Logs that are
+damaged, unfinished, or from another suite are refused with a reason; the others are still read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from inspect_ai.log import EvalLog, EvalSampleSummary, read_eval_log, read_eval_log_sample_summaries
+from inspect_ai.scorer import Score
+
+from dangercurve._files import sha256_file
+from dangercurve._text import printable
+from dangercurve.evals.store import SCHEMA, write_part
+from dangercurve.scorers.status import STATUSES
+
+Row = dict[str, object]
+SIMULATED_PROVIDERS = ("sim/", "bot/")
+SAMPLING_KEYS = (
+    "temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens", "system_message",
+    "presence_penalty", "frequency_penalty", "stop_seqs", "num_choices",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingest did: rows written, logs already known, logs refused with their reasons."""
+
+    rows: int = 0
+    written: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class _Tally:
+    rows: int = 0
+    written: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+class ForeignLogError(ValueError):
+    """A log that no dangercurve task made."""
+
+
+def find_logs(paths: Iterable[Path]) -> list[Path]:
+    """Log files among `paths`: files as they are, folders searched for `.eval` and `.json` logs, sorted."""
+    found: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            found.update(p for p in path.rglob("*.eval") if p.is_file())
+            found.update(p for p in path.rglob("*_*.json") if p.is_file())
+        else:
+            found.add(path)
+    return sorted(found)
+
+
+def ingest_logs(
+    logs: Iterable[Path], run: Path, study: str = "", aliases: Mapping[str, str] | None = None
+) -> Ingested:
+    """Read every finished log into the run's store. Reading the same log again changes nothing."""
+    tally = _Tally()
+    for path in logs:
+        name = printable(path.name, 120)
+        try:
+            digest = sha256_file(path)
+            if (run / "store" / f"{digest}.parquet").exists():
+                tally.known.append(name)
+                continue
+            log = read_eval_log(str(path), header_only=True)
+            if log.status == "started":
+                tally.unfinished.append(name)
+                continue
+            rows = log_rows(
+                log, read_eval_log_sample_summaries(str(path)), digest, path.name, study, aliases or {}
+            )
+        except ForeignLogError as exc:
+            tally.refused.append((name, str(exc)))
+            continue
+        except Exception as exc:  # any reader error on a file that someone else wrote: named, never fatal
+            tally.refused.append((name, f"cannot be read as an Inspect log: {printable(exc, 160)}"))
+            continue
+        write_part(run, digest, rows)
+        tally.rows += len(rows)
+        tally.written.append(name)
+    return Ingested(
+        tally.rows, tuple(tally.written), tuple(tally.known), tuple(tally.unfinished), tuple(tally.refused)
+    )
+
+
+def log_rows(
+    log: EvalLog,
+    summaries: list[EvalSampleSummary],
+    digest: str,
+    name: str,
+    study: str = "",
+    aliases: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Rows of one log: one a sample and epoch, with a row of status `infra_error` for each that never ran."""
+    meta = log.eval.metadata or {}
+    if "family" not in meta or "seed_commitment" not in meta:
+        raise ForeignLogError(f"made by task '{printable(log.eval.task, 60)}', which is not of this suite")
+    shared = _shared(log, digest, name, study)
+    rows = [{**shared, **_sample_row(s, log, aliases or {})} for s in summaries]
+    return [*rows, *_never_ran(log, summaries, shared)]
+
+
+def _shared(log: EvalLog, digest: str, name: str, study: str) -> Row:
+    spec, meta = log.eval, log.eval.metadata or {}
+    config = spec.model_generate_config.model_dump(exclude_none=True)
+    return {
+        "schema": SCHEMA,
+        "study": study,
+        "model": spec.model,
+        "roles": json.dumps({k: str(v) for k, v in (spec.model_roles or {}).items()}, sort_keys=True),
+        "simulated": spec.model.startswith(SIMULATED_PROVIDERS),
+        "eval_task_id": spec.task_id,
+        "task": spec.task_registry_name or spec.task,
+        "task_version": str(spec.task_version),
+        "domain": str(meta.get("domain")),
+        "family": str(meta.get("family")),
+        "construct": str(meta.get("construct")),
+        "seed_commitment": str(meta.get("seed_commitment")),
+        "reasoning_effort": config.get("reasoning_effort"),
+        "log_path": name,
+        "log_sha256": digest,
+        "inspect_version": str(spec.packages.get("inspect_ai", "")),
+        "scaffold": str(meta.get("scaffold", "kernel")),
+        "judge": "",
+    }
+
+
+def comparability_key(parts: Mapping[str, object]) -> str:
+    """16 hex digits over suite and task version, instances (seed commitment), scaffold, elicitation, interface, budget,
+    judge, sampling and Inspect version. What differs in any of these is never pooled."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, str]) -> Row:
+    meta = dict(sample.metadata)
+    scores = sample.scores or {}
+    details = _values(scores.get("details"))
+    status_meta = (scores["status"].metadata or {}) if "status" in scores else {}
+    status = sample_status(sample)
+    scored = status == "scored"
+    usage = list(sample.model_usage.values())
+    answering = str(status_meta.get("answering_model") or "")
+    family_metrics = {
+        k.removeprefix("metric_"): v
+        for k, v in ((scores["details"].metadata or {}) if "details" in scores else {}).items()
+        if k.startswith("metric_")
+    }
+    row: Row = {
+        "sample_id": str(sample.id),
+        "epoch": sample.epoch,
+        "sample_uuid": sample.uuid or "",
+        "completed_at": str(sample.completed_at or log.stats.completed_at or log.eval.created),
+        "answering_model": answering_name(answering, log.eval.model, aliases) if answering else None,
+        **{
+            k: meta.get(k)
+            for k in ("paraphrase", "level", "index", "oracle_steps", "from_milestone", "human_minutes")
+        },
+        **{
+            k: meta.get(k)
+            for k in ("instance_id", "twin", "interface", "kappa", "elicitation", "random_floor")
+        },
+        **{k: v for k, v in meta.items() if k.startswith(("arm_", "dose_"))},
+        "status": status,
+        "declined": str(status_meta.get("declined") or ""),
+        "journal_head": str(status_meta.get("journal_head") or ""),
+        "success": _number(scores.get("success")) if scored else None,
+        "outcome": _number(scores.get("outcome")) if scored else None,
+        **{k: int(details[k]) if k in details else None for k in DETAILS},
+        "opportunity": bool(details["opportunity"]) if "opportunity" in details else None,
+        "competent": bool(details["competent"]) if "competent" in details else None,
+        "family_metrics": json.dumps(family_metrics, sort_keys=True) if family_metrics else None,
+        "bits": _float(family_metrics.get("bits")),
+        "input_tokens": sum(u.input_tokens + (u.input_tokens_cache_read or 0) for u in usage),
+        "output_tokens": sum(u.output_tokens for u in usage),
+        "reasoning_tokens": sum(u.reasoning_tokens or 0 for u in usage),
+        "usd": sum(u.total_cost or 0.0 for u in usage)
+        if any(u.total_cost is not None for u in usage)
+        else None,
+        "working_s": sample.working_time,
+    }
+    return {**row, "comparability_key": _key(log, row)}
+
+
+DETAILS = ("milestones_reached", "milestones_total", "tripwires", "violations", "steps", "budget", "turns", "unparsed",
+           "invalid")  # fmt: skip
+
+
+def sample_status(sample: EvalSampleSummary) -> str:
+    """Status of a sample from its log: an error is `infra_error`, a limit `limit_censored` unless it had succeeded."""
+    if sample.error is not None or not sample.scores:
+        return "infra_error"
+    values = _values(sample.scores.get("status"))
+    decided = [name for name in STATUSES if values.get(name) == 1.0]
+    if len(decided) != 1 or not sample.completed:
+        return "infra_error"
+    if sample.limit and decided[0] == "scored" and _number(sample.scores.get("success")) != 1.0:
+        return "limit_censored"
+    if decided[0] == "scored" and _number(sample.scores.get("success")) is None:
+        return "infra_error"
+    return decided[0]
+
+
+def answering_name(reported: str, model: str, aliases: Mapping[str, str]) -> str:
+    """The model id where the reported names say that it answered itself (bare name or listed alias), else as reported."""
+    bare = model.split("/", 1)[-1]
+    names = {aliases.get(r, r) for r in reported.split("|")}
+    return model if names <= {model, bare, model.rsplit("/", 1)[-1]} else "|".join(sorted(names))
+
+
+def _key(log: EvalLog, row: Mapping[str, object]) -> str:
+    meta = log.eval.metadata or {}
+    config = log.eval.model_generate_config.model_dump(exclude_none=True)
+    return comparability_key(
+        {
+            "suite": meta.get("suite_version"),
+            "task": log.eval.task,
+            "task_version": str(log.eval.task_version),
+            "seed_commitment": meta.get("seed_commitment"),
+            "scaffold": meta.get("scaffold", "kernel"),
+            "judge": "",
+            "interface": row.get("interface"),
+            "kappa": row.get("kappa"),
+            "elicitation": row.get("elicitation"),
+            "sampling": {k: config[k] for k in SAMPLING_KEYS if k in config},
+            "inspect": log.eval.packages.get("inspect_ai"),
+        }
+    )
+
+
+def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) -> list[Row]:
+    """Rows for samples that the dataset names and the log does not hold: missing evidence, never absence."""
+    epochs = log.eval.config.epochs or 1
+    planned = [(str(i), e) for i in (log.eval.dataset.sample_ids or []) for e in range(1, epochs + 1)]
+    have = {(str(s.id), s.epoch) for s in summaries}
+    args = log.eval.task_args
+    rows = []
+    for sample_id, epoch in planned:
+        if (sample_id, epoch) in have:
+            continue
+        row: Row = {
+            "sample_id": sample_id,
+            "epoch": epoch,
+            "sample_uuid": "",
+            "completed_at": str(log.stats.completed_at or log.eval.created),
+            "instance_id": f"never-ran:{sample_id.rsplit('-', 1)[0]}",
+            "twin": sample_id.rsplit("-", 1)[-1].split("+")[0],
+            "interface": args.get("interface", "tools"),
+            "kappa": float(args.get("kappa", 2.0)),
+            "elicitation": _elicitation(args),
+            "status": "infra_error",
+        }
+        rows.append({**shared, **row, "comparability_key": _key(log, row)})
+    return rows
+
+
+def _elicitation(args: Mapping[str, object]) -> str:
+    name = str(args.get("elicitation", "zero"))
+    return f"{name}/{args.get('choice_by', 'letter')}" if args.get("interface") == "choice" else name
+
+
+def _values(score: Score | None) -> dict[str, float]:
+    value = score.value if score is not None else None
+    return (
+        {k: float(v) for k, v in value.items() if isinstance(v, (int, float))}
+        if isinstance(value, dict)
+        else {}
+    )
+
+
+def _number(score: Score | None) -> float | None:
+    return _float(score.value) if score is not None else None
+
+
+def _float(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)

@@ -1,0 +1,89 @@
+"""The store of observations: one immutable Parquet part a log, named by the log's SHA-256; read through DuckDB.
+
+Ingesting twice changes nothing, two stores merge by copying files, and a view keeps one row a (eval task id, sample
+id, epoch), the newest completed log winning, so that a resumed or retried run is counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dangercurve._errors import EvidenceError
+from dangercurve._files import atomic_path
+from dangercurve.evals.run_folder import part_paths, store_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+TEXT = (
+    "study", "model", "answering_model", "roles", "eval_task_id", "sample_id", "completed_at", "task", "task_version",
+    "domain", "family", "construct", "instance_id", "twin", "interface", "seed_commitment", "status", "declined",
+    "family_metrics", "reasoning_effort", "log_path", "log_sha256", "sample_uuid", "inspect_version", "scaffold",
+    "elicitation", "judge", "comparability_key", "journal_head",
+)  # fmt: skip
+INTEGERS = (
+    "schema", "paraphrase", "level", "index", "oracle_steps", "epoch", "from_milestone", "milestones_reached",
+    "milestones_total", "tripwires", "violations", "steps", "budget", "unparsed", "invalid", "input_tokens",
+    "output_tokens", "reasoning_tokens", "turns",
+)  # fmt: skip
+NUMBERS = ("human_minutes", "kappa", "success", "outcome", "random_floor", "working_s", "usd", "bits")
+FLAGS = ("simulated", "opportunity", "competent")
+COLUMNS = (*TEXT, *INTEGERS, *NUMBERS, *FLAGS)
+
+
+def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]]) -> Path:
+    """Write one log's rows as `store/SHA256.parquet`, atomically; an existing part is left as it is."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = run / "store" / f"{log_sha256}.parquet"
+    if path.exists():
+        return path
+    listed = [dict(row) for row in rows]
+    arms = sorted({k for row in listed for k in row if k.startswith(("arm_", "dose_"))})
+    fields = [
+        *((name, pa.string()) for name in TEXT),
+        *((name, pa.int64()) for name in INTEGERS),
+        *((name, pa.float64()) for name in NUMBERS),
+        *((name, pa.bool_()) for name in FLAGS),
+        *((name, pa.int64() if name.startswith("dose_") else pa.string()) for name in arms),
+    ]
+    table = pa.table(
+        {name: pa.array([row.get(name) for row in listed], kind) for name, kind in fields},
+        schema=pa.schema(fields),
+    )
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return path
+
+
+def read_observations(run: Path, where: str = "true") -> pd.DataFrame:
+    """The deduplicated observations of a run folder as a frame. Raises EvidenceError where there are none or a part
+    is damaged or from a newer schema. `where` is a trusted SQL condition, never user text."""
+    import duckdb
+
+    parts = [str(p) for p in part_paths(run)]
+    if not parts:
+        raise EvidenceError(f"{run}: the store holds no observations; run or ingest first")
+    query = (
+        "select * from read_parquet($parts, union_by_name=true) "
+        "qualify row_number() over (partition by eval_task_id, sample_id, epoch "
+        "order by completed_at desc, log_sha256 desc, sample_uuid) = 1 "
+        f"and {where} order by model, family, level, instance_id, sample_id, epoch, eval_task_id"
+    )
+    try:
+        with duckdb.connect(":memory:", config={"threads": "2"}) as db:
+            frame = db.execute(query, {"parts": parts}).df()
+    except duckdb.Error as exc:
+        raise EvidenceError(f"{run}: the store cannot be read: {str(exc).splitlines()[0][:160]}") from exc
+    if "schema" in frame and len(frame) and int(frame["schema"].max()) > SCHEMA:
+        raise EvidenceError(
+            f"{run}: the store is of schema {int(frame['schema'].max())}; this version reads {SCHEMA}"
+        )
+    return frame
+
+
+__all__ = ["COLUMNS", "SCHEMA", "part_paths", "read_observations", "store_digest", "write_part"]
