@@ -1,0 +1,178 @@
+"""The way of a number after a run: store -> estimates -> forecasts -> verdict. Each arrow is one function."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dangercurve._errors import ConfigError, DataError
+from dangercurve._files import atomic_path, write_atomic
+from dangercurve.evals.store import read_observations, store_digest
+from dangercurve.evals.verbs._common import jsonable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dangercurve.evals.policy import LoadedPolicy
+    from dangercurve.evals.verdict import Verdict
+
+MIN_MODELS = 3
+CONDITION = (
+    "domain",
+    "family",
+    "interface",
+    "kappa",
+    "elicitation",
+    "twin",
+    "comparability_key",
+    "simulated",
+)
+
+
+def write_estimates(run: Path, alpha: float = 0.05) -> pd.DataFrame:
+    """Estimates of every metric from the run's observations, written to `estimates/estimates.parquet`."""
+    from dangercurve.analysis.estimates import estimate_all
+
+    estimates = estimate_all(read_observations(run), alpha=alpha, store_digest=store_digest(run))
+    with atomic_path(run / "estimates" / "estimates.parquet") as temporary:
+        estimates.to_parquet(temporary, index=False)
+    return estimates
+
+
+def read_estimates(run: Path) -> pd.DataFrame:
+    """All estimates of a run folder. Raises ConfigError where there are none."""
+    import pandas as pd
+
+    parts = sorted((run / "estimates").glob("*.parquet"))
+    if not parts:
+        raise ConfigError(f"{run} holds no estimates; run `dangercurve fit --store {run}` first")
+    return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True)
+
+
+def compute_table(models: list[str], records: Path | None = None) -> pd.DataFrame:
+    """Training compute of each model that has a record; simulated models state theirs in their names.
+
+    Columns: model, model_family, training_flop, flop_log10_sd, release_date. Models without compute are left out.
+    """
+    import pandas as pd
+
+    from dangercurve.analysis.simulated import parse_simulated
+    from dangercurve.evals.models import find, load_registry
+
+    registry = load_registry(records)
+    rows: list[Mapping[str, object]] = []
+    for model in models:
+        if model.startswith("sim/"):
+            simulated = parse_simulated(model.removeprefix("sim/"))
+            family, flop, sd = f"sim-{simulated.truth.name}", 10.0**simulated.log10_c, 0.0
+            released: dt.date | None = None
+        else:
+            record = find(registry, model)
+            if record is None or record.training_flop is None:
+                continue
+            family, flop, sd = record.model_family, record.training_flop, record.flop_log10_sd or 0.0
+            released = record.release_date
+        rows.append(
+            {
+                "model": model,
+                "model_family": family,
+                "training_flop": flop,
+                "flop_log10_sd": sd,
+                "release_date": released,
+            }
+        )
+    columns = ["model", "model_family", "training_flop", "flop_log10_sd", "release_date"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def thresholds(loaded: LoadedPolicy | None) -> dict[tuple[str, str], float]:
+    """(family, metric) -> threshold, from the measure claims of a policy."""
+    found: dict[tuple[str, str], float] = {}
+    for claim in loaded.policy.claims if loaded else []:
+        if claim.measure is not None and claim.threshold is not None and claim.threshold.reach is not None:
+            found[(claim.measure.family, claim.measure.metric)] = claim.threshold.reach
+    return found
+
+
+def write_forecasts(
+    run: Path, wanted: Mapping[tuple[str, str], float], seed: int = 0
+) -> list[dict[str, object]]:
+    """A forecast for each wanted (family, metric) and condition with at least three models of known compute.
+
+    What cannot be forecast is an entry with status `not_identified` and its reason: it never goes missing silently.
+    """
+    from dangercurve.analysis.forecast import forecast
+    from dangercurve.analysis.points import points_from_estimates
+
+    estimates = read_estimates(run)
+    compute = compute_table(sorted(estimates["model"].unique()))
+    made: list[dict[str, object]] = []
+    for (family, metric), threshold in sorted(wanted.items()):
+        for label, group in _conditions(estimates, family, metric):
+            entry: dict[str, object] = {"family": family, "metric": metric, "threshold": threshold, **label}
+            try:
+                points = points_from_estimates(group, compute, metric)
+                if len(points.frame) < MIN_MODELS:
+                    raise DataError(
+                        f"{len(points.frame)} models with known compute; at least {MIN_MODELS} are needed"
+                    )
+                entry |= forecast(
+                    points, threshold, as_of=dt.datetime.now(dt.UTC).date(), seed=seed
+                ).as_dict()
+                entry["points"] = json.loads(points.frame.to_json(orient="records", date_format="iso"))
+            except DataError as exc:
+                entry |= {
+                    "status": "not_identified",
+                    "reason": str(exc),
+                    "event": f"{metric} >= {threshold:g}",
+                }
+            made.append(entry)
+    write_atomic(
+        run / "forecasts" / "forecasts.json", json.dumps(jsonable(made), indent=1, allow_nan=False) + "\n"
+    )
+    return made
+
+
+def _conditions(
+    estimates: pd.DataFrame, family: str, metric: str
+) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+    """Groups of estimates that may be compared: one condition, base twin, no arm."""
+    rows = estimates[
+        (estimates["family"] == family) & (estimates["metric"] == metric) & (estimates["twin"] == "base")
+    ]
+    for column in [c for c in rows.columns if c.startswith("arm_")]:
+        rows = rows[rows[column].isna() | (rows[column] == "none")]
+    for key, group in rows.groupby(list(CONDITION), dropna=False):
+        label = dict(zip(CONDITION, key if isinstance(key, tuple) else (key,), strict=True))
+        yield {k: label[k] for k in ("interface", "kappa", "elicitation", "twin", "simulated")}, group
+
+
+def pick_subject(run: Path, wanted: str | None) -> str:
+    """The model that a verdict is about: the study's, or the only real one. Raises ConfigError where it is open."""
+    models = sorted(read_observations(run)["model"].unique())
+    if wanted is not None:
+        if wanted not in models:
+            raise ConfigError(f"subject '{wanted}' is not in the store; it holds {', '.join(models[:6])}")
+        return wanted
+    real = [m for m in models if not m.startswith(("sim/", "bot/"))]
+    if len(real) == 1:
+        return str(real[0])
+    if len(models) == 1:
+        return str(models[0])
+    raise ConfigError(
+        f"several models in the store ({', '.join(models[:6])}); name the subject of the verdict"
+    )
+
+
+def write_verdict(run: Path, loaded: LoadedPolicy, subject: str) -> Verdict:
+    """The verdict on one model, as `verdict.json`, `summary.md` and the other forms in the run folder."""
+    from dangercurve.evals.gate import Request, evaluate
+    from dangercurve.evals.outputs.forms import render
+
+    verdict = evaluate(loaded, run, Request(model=subject, attempt_ledger=run / "attempts.jsonl"))
+    write_atomic(run / "verdict.json", render(verdict, "json"))
+    write_atomic(run / "summary.md", render(verdict, "md"))
+    return verdict

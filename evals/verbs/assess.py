@@ -1,0 +1,72 @@
+"""`dangercurve assess`: run, ingest, fit, forecast, gate, report, in one resumable command."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from dangercurve.evals.verbs.run import run_option
+
+
+@click.command()
+@click.argument("study_file", metavar="STUDY", type=click.Path(path_type=Path))
+@run_option
+@click.option(
+    "--dry-run", is_flag=True, help="Run nothing: print a prompt a family and arm, samples, tokens, cost."
+)
+@click.option("--gate", "use_gate", is_flag=True, help="Exit with the code of the verdict.")
+def command(study_file: Path, run: Path | None, dry_run: bool, use_gate: bool) -> None:
+    """Assess the models of STUDY: evaluations, estimates, forecasts, verdict and report in one folder.
+
+    The same command again goes on where it stopped. Exits 0 when the verdict was written, whatever it says.
+
+    Example: dangercurve assess examples/quickstart.yaml
+    """
+    from dangercurve.evals.policy import load_policy
+    from dangercurve.evals.study import load_study
+
+    study, _ = load_study(study_file)
+    loaded = load_policy(_policy_path(study_file, study.policy)) if study.policy else None
+    if dry_run:
+        from dangercurve.evals.plan import dry_run_text
+
+        click.echo(dry_run_text(study), nl=False)
+        return
+    from dangercurve.evals import pipeline
+    from dangercurve.evals.run import locked, open_run, run_study
+
+    started = time.monotonic()
+
+    def tell(line: str) -> None:
+        click.echo(f"[{time.monotonic() - started:5.0f} s] {line}", err=True)
+
+    folder = run or Path("runs") / study.name
+    open_run(study_file, folder, study)
+    with locked(folder):
+        tell(f"study {study.name}: run folder {folder}")
+        done = run_study(study, folder, tell)
+        for problem in done.problems:
+            tell(f"problem: {problem}")
+        tell("estimates")
+        pipeline.write_estimates(folder)
+        tell("forecasts")
+        forecasts = pipeline.write_forecasts(folder, pipeline.thresholds(loaded), study.seed)
+        tell(f"{len(forecasts)} forecasts")
+        code = 0
+        if loaded is not None:
+            verdict = pipeline.write_verdict(folder, loaded, pipeline.pick_subject(folder, study.subject))
+            click.echo(verdict.headline)
+            code = verdict.exit_code
+        from dangercurve.evals.verbs.report import write_report
+
+        path = write_report(folder)
+        tell(f"report {path}")
+    raise click.exceptions.Exit(code if use_gate else 0)
+
+
+def _policy_path(study_file: Path, policy: str) -> Path:
+    """A policy named in a study lies beside the study, or is a shipped one."""
+    beside = study_file.parent / policy
+    return beside if beside.is_file() else Path(policy)

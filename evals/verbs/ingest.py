@@ -1,0 +1,44 @@
+"""`dangercurve ingest`: Inspect logs into a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dangercurve.evals.verbs._common import emit, output_options
+
+
+@click.command()
+@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--run", "run", required=True, type=click.Path(path_type=Path), help="Run folder that holds the store."
+)
+@click.option("--study", default="", help="Name of the study that the logs belong to.")
+@output_options
+def command(logs: tuple[Path, ...], run: Path, study: str, fmt: str, output: Path | None) -> None:
+    """Read finished Inspect logs (files or folders) into RUN/store. Reading a log twice changes nothing.
+
+    Exit code 4 where a log was refused; the others are read all the same.
+
+    Example: dangercurve ingest logs/ --run runs/mine
+    """
+    from dangercurve.evals.ingest import find_logs, ingest_logs
+
+    found = find_logs(logs)
+    if not found:
+        raise click.UsageError("no Inspect logs (.eval or .json) found there")
+    done = ingest_logs(found, run, study)
+    for name, why in done.refused:
+        click.echo(f"refused {name}: {why}", err=True)
+    for name in done.unfinished:
+        click.echo(f"unfinished {name}: its run has not ended; run the study again", err=True)
+    data = {
+        "rows": done.rows,
+        "logs_read": len(done.written),
+        "logs_known": len(done.known),
+        "logs_unfinished": len(done.unfinished),
+        "logs_refused": len(done.refused),
+    }
+    emit(data, fmt, output, rows=[data])
+    raise click.exceptions.Exit(4 if done.refused else 0)
