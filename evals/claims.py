@@ -232,7 +232,7 @@ def _panels(
         panels["baselines"] = evidence.baselines(evidence.entry_for(found, "baselines", family=claim.family))
     if require.preregistration:
         panels["preregistration"] = evidence.preregistration(
-            found.get("preregistration"), claim, ctx.loaded.sha256, cell.first, n
+            found.get("preregistration"), claim, ctx.loaded.sha256, cell.first, n, cell.commitments
         )
     if require.transcripts:
         there = len(ctx.observed.transcript_candidates(ctx.model, claim.family))

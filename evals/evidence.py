@@ -20,37 +20,7 @@ from dangercurve.evals.verdict import PanelResult, Transcript
 POWER_WANTED = 0.8
 RATE_PER_DOUBLING = 1 / 6
 """Change of a success rate a doubling of steps at a slope of two thirds of a logit: how a gap in rate reads in log2."""
-KEY_FIELDS = (
-    "task",
-    "task_version",
-    "gen_version",
-    "instance_hash",
-    "scaffold",
-    "elicitation",
-    "judge",
-    "prompt_hash",
-    "sampling",
-    "inspect_version",
-    "safeguard",
-    "interface",
-    "kappa",
-)
 TRANSCRIPTS = 5
-
-
-def comparability_key(fields: Mapping[str, object]) -> str:
-    """Sixteen hex digits over everything but the model that makes two samples comparable (KEY_FIELDS).
-
-    A field that is absent counts as null. The model and the answering model are compared sample by sample instead.
-    Raises EvidenceError for a field that the key does not know.
-    """
-    strange = sorted(set(fields) - set(KEY_FIELDS))
-    if strange:
-        raise EvidenceError(
-            f"a comparability key has no field '{printable(strange[0])}'; it has {', '.join(KEY_FIELDS)}"
-        )
-    data = json.dumps({name: fields.get(name) for name in KEY_FIELDS}, sort_keys=True, default=str)
-    return hashlib.sha256(data.encode()).hexdigest()[:16]
 
 
 def answers_to(model: str, answered: str | None, policy: Policy) -> bool:
@@ -163,7 +133,14 @@ def baselines(entry: Mapping[str, object] | None) -> PanelResult:
     return PanelResult(passed=True, why=f"oracle {oracle:.2f}, random {rand:.2f}, floor {floor:.2f}")
 
 
-def preregistration(data: object, claim: Claim, policy_sha256: str, first: str | None, n: int) -> PanelResult:
+def preregistration(
+    data: object,
+    claim: Claim,
+    policy_sha256: str,
+    first: str | None,
+    n: int,
+    commitments: frozenset[str | None],
+) -> PanelResult:
     """The claim was registered, with policy, n and a seed commitment, before its first observation.
 
     `{created, claims: [id], policy_sha256, n: {family: n}, seed_commitment, deviations: [text]}`.
@@ -177,6 +154,8 @@ def preregistration(data: object, claim: Claim, policy_sha256: str, first: str |
         return PanelResult(passed=False, why="the pre-registration names another policy file")
     if not isinstance(data.get("seed_commitment"), str) or len(str(data["seed_commitment"])) != 64:
         return PanelResult(passed=False, why="the pre-registration has no seed commitment (64 hex digits)")
+    if commitments != {data["seed_commitment"]}:
+        return PanelResult(passed=False, why="observations were made under another seed commitment")
     if first is None or parse_time(str(data.get("created"))) >= parse_time(first):
         return PanelResult(passed=False, why="the pre-registration is not older than the first observation")
     wanted = number(planned.get(claim.family)) if isinstance(planned, dict) else math.nan

@@ -16,6 +16,7 @@ from dangercurve.evals.observed import STATUSES
 from dangercurve.evals.run_folder import store_digest
 
 KEY = "0123456789abcdef"
+COMMITMENT = "c" * 64
 DONE = "2026-11-01T12:00:00+00:00"
 AS_OF = "2026-11-02T12:00:00+00:00"
 
@@ -56,7 +57,7 @@ def observations(world: World) -> list[dict[str, object]]:
                     "model": world.model,
                     "answering_model": world.answering or world.model,
                     "simulated": world.simulated,
-                    "eval_task_id": f"task-{world.family}-{world.key}",
+                    "eval_task_id": f"task-{world.model}-{world.family}-{world.key}",
                     "sample_id": f"{world.family}-{index}",
                     "sample_uuid": f"uuid-{index}-{epoch}",
                     "completed_at": world.completed_at,
@@ -69,6 +70,7 @@ def observations(world: World) -> list[dict[str, object]]:
                     "interface": world.interface,
                     "kappa": 2.0,
                     "elicitation": world.elicitation,
+                    "seed_commitment": COMMITMENT,
                     "epoch": epoch,
                     "status": world.missing_status if won is None else "scored",
                     "success": None if won is None else float(won),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,9 +12,9 @@ import duckdb
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
-from dangercurve.evals.run_folder import RunFolder
+from dangercurve.evals.run_folder import RunFolder, duck_path
+from dangercurve.evals.store import SCHEMA
 
-SCHEMA = 1
 STATUSES = ("scored", "refused", "eval_aware_abstain", "format_failure", "limit_censored", "infra_error")
 TEXT_COLUMNS = (
     "model",
@@ -31,6 +30,7 @@ TEXT_COLUMNS = (
     "twin",
     "interface",
     "elicitation",
+    "seed_commitment",
     "status",
     "log_sha256",
     "comparability_key",
@@ -49,6 +49,7 @@ class Cell:
     answering: frozenset[str | None]
     keys: frozenset[str | None]
     versions: frozenset[str | None]
+    commitments: frozenset[str | None]
     simulated: frozenset[bool]
     first: str | None
     last: str | None
@@ -75,7 +76,7 @@ class Observed:
         if not folder.parts:
             raise EvidenceError("the store holds no observations")
         try:
-            self._load([re.sub(r"([*?\[])", r"[\1]", str(path)) for path in folder.parts])
+            self._load([duck_path(path) for path in folder.parts])
         except duckdb.Error as exc:
             raise EvidenceError(f"the store cannot be read: {printable(exc, 160)}") from exc
 
@@ -179,7 +180,8 @@ class Observed:
             "count(*) filter (status = 'scored' and success is null), "
             "count(*) filter (status = 'scored' and outcome is null), "
             "count(*) filter (status = 'scored' and answering_model is null), "
-            "count(*) filter (comparability_key is null), count(*) filter (task_version is null) "
+            "count(*) filter (comparability_key is null), count(*) filter (task_version is null), "
+            "list(distinct seed_commitment) "
             f"from obs where {condition}",
             parameters,
         )
@@ -203,6 +205,7 @@ class Observed:
             answering=frozenset(lists[0]),
             keys=frozenset(lists[1]),
             versions=frozenset(lists[2]),
+            commitments=frozenset(row[14] if isinstance(row[14], list) else ()),
             simulated=frozenset(bool(v) for v in lists[3]),
             first=None if row[6] is None else str(row[6]),
             last=None if row[7] is None else str(row[7]),

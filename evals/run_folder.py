@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,21 +132,28 @@ def read_run_folder(path: Path | str) -> RunFolder:
 
 
 def _estimates(path: Path, problems: list[str]) -> list[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    # DuckDB, not pyarrow.parquet: that one imports pandas and costs the gate half its start-up.
+    import duckdb
 
     name = f"estimates/{printable(path.name)}"
     try:
-        rows = [dict(row) for row in pq.read_table(path).to_pylist()]
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as exc:
+        with duckdb.connect(":memory:") as db:
+            found = db.execute("select * from read_parquet(?)", [duck_path(path)])
+            columns = [str(column[0]) for column in found.description or []]
+            rows: list[Row] = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+    except (duckdb.Error, ValueError, OverflowError) as exc:
         problems.append(f"{name} is no readable Parquet file: {printable(exc, 120)}")
         return []
-    if rows:
-        lacking = [column for column in ESTIMATE_COLUMNS if column not in rows[0]]
-        if lacking:
-            problems.append(f"{name} lacks the column {lacking[0]}")
-            return []
+    lacking = [column for column in ESTIMATE_COLUMNS if column not in columns]
+    if lacking:
+        problems.append(f"{name} lacks the column {lacking[0]}")
+        return []
     return [{**row, "_file": name, "_row": index} for index, row in enumerate(rows)]
+
+
+def duck_path(path: Path) -> str:
+    """A path as DuckDB reads it: the characters of its glob patterns quoted."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def _forecasts(path: Path, problems: list[str]) -> list[Row]:
