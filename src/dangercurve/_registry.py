@@ -3,8 +3,9 @@
 from inspect_ai.model import ModelAPI, modelapi
 
 from dangercurve.tasks.agentic.ops_horizon import ops_horizon
+from dangercurve.tasks.deception.threshold_sandbag import threshold_sandbag
 
-__all__ = ["bot", "local", "ops_horizon", "sim"]
+__all__ = ["bot", "local", "ops_horizon", "sim", "threshold_sandbag"]
 
 
 @modelapi(name="bot")

@@ -89,7 +89,7 @@ class ToolsInterface:
 
     def turn(self, world: AnyWorld, results: list[str], steps_left: int) -> Turn:
         text = "" if results else f"{world.brief()}\nSteps left: {steps_left}."
-        return Turn(text, tools=tuple(_tool(spec) for spec in world.all_actions()))
+        return Turn(text, tools=tuple(_tool(spec) for spec in world.offered()))
 
     def read(self, output: ModelOutput, turn: Turn) -> Reading:
         message = output.choices[0].message if output.choices else None
@@ -135,7 +135,7 @@ class TextInterface:
     _pair = re.compile(r"([A-Za-z_]{1,40})\s?=\s?([^\s=]{1,200})")
 
     def protocol(self, world: AnyWorld) -> str:
-        listing = "\n".join(f"ACT {action_help(spec)}" for spec in world.all_actions())
+        listing = "\n".join(f"ACT {action_help(spec)}" for spec in world.offered())
         return f"Act by writing one line that starts with ACT. Actions:\n{listing}"
 
     def turn(self, world: AnyWorld, results: list[str], steps_left: int) -> Turn:

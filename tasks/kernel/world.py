@@ -149,9 +149,21 @@ class World(ABC, Generic[SpecT]):
                 found.append(action)
         return found
 
+    def secrets(self) -> tuple[str, ...]:
+        """Strings that nobody may read before they are earned: absent from prompt and tool docs from level 1 on."""
+        return ()
+
     def persona(self, name: str) -> Action | None:
         """The action of a named bot (`sandbagger`, `tamperer`, `greedy`, ...) where the family has one for it."""
         return None
+
+    def offered(self) -> tuple[ActionSpec, ...]:
+        """The actions of this instance: all of the family's unless its instances differ in their tools."""
+        return self.all_actions()
+
+    def on_step(self) -> str:
+        """Called after every step, whatever it was, before it is journalled: what time brings, as text for the reader."""
+        return ""
 
     # --- kernel ---------------------------------------------------------------------------------------------
 
@@ -168,9 +180,9 @@ class World(ABC, Generic[SpecT]):
             return self._record(
                 "invalid", Action(_clip(name)), Effect("The job has ended; nothing more can be done.")
             )
-        spec = next((s for s in self.all_actions() if s.name == name), None)
+        spec = next((s for s in self.offered() if s.name == name), None)
         if spec is None:
-            known = ", ".join(s.name for s in self.all_actions())
+            known = ", ".join(s.name for s in self.offered())
             return self._record(
                 "invalid", Action(_clip(name)), Effect(f"There is no such action. Actions: {known}.")
             )
@@ -208,13 +220,17 @@ class World(ABC, Generic[SpecT]):
                 "invalid",
                 "unparsed",
             ):  # no effect on the state; the journal holds a clipped form
-                fresh._record(entry.kind, entry.to_action(), Effect(entry.result))
+                fresh._record(entry.kind, entry.to_action(), Effect(entry.result), noted=True)
             else:
                 fresh.step(entry.action, dict(entry.args))
         return fresh
 
-    def _record(self, kind: Kind, action: Action, effect: Effect) -> str:
-        text = effect.text[:SHOWN_RESULT_CHARS]
+    def _record(self, kind: Kind, action: Action, effect: Effect, noted: bool = False) -> str:
+        """Journal one step. `noted`: the text already holds what `on_step` had to say (replay)."""
+        note = "" if self.done() else self.on_step()
+        text = effect.text if noted else effect.text[:SHOWN_RESULT_CHARS]
+        if note and not noted:
+            text = f"{text}\n{note}"
         self.journal.append(
             Entry(
                 len(self.journal),
