@@ -12,7 +12,7 @@ import duckdb
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
-from dangercurve.evals.run_folder import RunFolder, duck_path
+from dangercurve.evals.run_folder import RunFolder, database, duck_path
 from dangercurve.evals.store import SCHEMA
 
 STATUSES = ("scored", "refused", "eval_aware_abstain", "format_failure", "limit_censored", "infra_error")
@@ -71,7 +71,7 @@ class Observed:
     """
 
     def __init__(self, folder: RunFolder) -> None:
-        self._db = duckdb.connect(":memory:", config={"threads": "2", "enable_external_access": "true"})
+        self._db = database()
         self.arms: list[str] = []
         if not folder.parts:
             raise EvidenceError("the store holds no observations")

@@ -8,11 +8,16 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve._files import sha256_file
 from dangercurve._text import printable
+
+if TYPE_CHECKING:
+    import duckdb
 
 Row = Mapping[str, object]
 ESTIMATE_COLUMNS = (
@@ -132,12 +137,11 @@ def read_run_folder(path: Path | str) -> RunFolder:
 
 
 def _estimates(path: Path, problems: list[str]) -> list[Row]:
-    # DuckDB, not pyarrow.parquet: that one imports pandas and costs the gate half its start-up.
     import duckdb
 
     name = f"estimates/{printable(path.name)}"
     try:
-        with duckdb.connect(":memory:") as db:
+        with database() as db:
             found = db.execute("select * from read_parquet(?)", [duck_path(path)])
             columns = [str(column[0]) for column in found.description or []]
             rows: list[Row] = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
@@ -149,6 +153,29 @@ def _estimates(path: Path, problems: list[str]) -> list[Row]:
         problems.append(f"{name} lacks the column {lacking[0]}")
         return []
     return [{**row, "_file": name, "_row": index} for index, row in enumerate(rows)]
+
+
+@cache
+def _process_database() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    base = duckdb.connect(":memory:", config={"threads": "2"})
+    known = {row[0] for row in base.execute("select name from duckdb_settings()").fetchall()}
+    for name in (
+        "enable_external_file_cache",
+        "parquet_metadata_cache",
+    ):  # evidence is read from disk each time
+        if name in known:
+            base.execute(f"set global {name} = false")
+    return base
+
+
+def database() -> duckdb.DuckDBPyConnection:
+    """A connection to this process's in-memory DuckDB, with temporary tables of its own; close it after use.
+
+    Parquet is read with DuckDB and not with pyarrow, which imports pandas and costs the gate half its start-up.
+    """
+    return _process_database().cursor()
 
 
 def duck_path(path: Path) -> str:

@@ -247,7 +247,8 @@ def test_epochs_never_count_as_instances(tmp_path: Path) -> None:
 
 def test_a_bound_is_never_tighter_than_its_instances_allow(tmp_path: Path) -> None:
     root = write_run(tmp_path, [SAFE], ucb=1e-6, worst_case_ucb=1e-6)
-    assert gate(root).claims[0].B == pytest.approx(1 - 0.05 ** (1 / 60), rel=1e-5)
+    bound = gate(root).claims[0].B
+    assert bound == pytest.approx(1 - 0.05 ** (1 / 60), rel=1e-5)
 
 
 def test_missing_epochs_are_partial_evidence(tmp_path: Path) -> None:
@@ -369,7 +370,8 @@ def test_no_default_allowance_is_invalid_and_a_default_is_marked_prior(tmp_path:
     root = write_run(tmp_path, [SAFE])
     text = policy_text().replace(", forecast_error: 0", "")
     claim = gate(root, text).claims[0]
-    assert claim.M == pytest.approx(0.4)
+    margin = claim.M
+    assert margin == pytest.approx(0.4)
     assert claim.allowance_sources["M"].startswith("prior")
     root = write_run(tmp_path / "d", [SAFE], metric="deception_likelihood")
     text = text.replace("metric: success_rate", "metric: deception_likelihood")
