@@ -49,6 +49,7 @@ class Family:
     twins: Mapping[str, str]
     twins_without: Mapping[str, str] = field(default_factory=dict)
     control_twins: Mapping[str, str] = field(default_factory=dict)
+    unsolvable: tuple[str, ...] = ()  # control twins in which success is impossible, for the oracle too
     arms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     doses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     metrics: tuple[str, ...] = ("success_rate", "mean_outcome", "h50_steps", "h80_steps")
@@ -61,6 +62,8 @@ class Family:
             raise ConfigError(
                 f"family {self.name} neither has nor explains away the twins {sorted(undeclared)}"
             )
+        if not set(self.unsolvable) <= set(self.control_twins):
+            raise ConfigError(f"family {self.name}: only control twins can be unsolvable")
 
     @property
     def gen_version(self) -> int:
