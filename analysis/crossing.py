@@ -192,7 +192,7 @@ def _prior_weight(name: str, n: int) -> float:
     """Prior weight of a shape; a broken law needs points enough to tell a break from noise."""
     if name.startswith("broken"):
         return 0.5 if n >= latent.MIN_BROKEN else 0.125
-    return {"gompertz": 0.3, "power": 0.3, "saturating": 0.6}.get(name, 1.0)
+    return {"gompertz": 0.3, "power": 0.3, "saturating": 0.4}.get(name, 1.0)
 
 
 def _apportion(weight: Floats, n: int) -> list[int]:

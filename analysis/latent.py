@@ -157,7 +157,7 @@ def _moments(z: Floats, shape: Shape, data: CurveData) -> tuple[Floats, Floats, 
 
 def _spread_location(data: CurveData) -> Floats:
     unit = 1.0 if data.rate else max(float(np.std(data.y)), 0.1)
-    return np.log(np.array([0.2, 0.3]) * unit)
+    return np.log(np.array([0.2, 0.45]) * unit)
 
 
 def _straight(z: Floats, x: Floats) -> Floats:
