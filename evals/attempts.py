@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dangercurve._errors import EvidenceError
 from dangercurve.evals.chain import Record, append, head, read_chain
-from dangercurve.evals.policy import Claim
+from dangercurve.evals.policy import Claim, Policy
 from dangercurve.evals.run_folder import number
 from dangercurve.evals.verdict import Attempt
 
@@ -49,8 +49,8 @@ def read_ledger(path: Path | str) -> Ledger:
     return Ledger(records)
 
 
-def attempt_for(ledger: Ledger, model: str, claim: Claim, store_digest: str) -> Attempt:
-    """Number and level of the look at `claim` with this evidence.
+def attempt_for(ledger: Ledger, model: str, claim: Claim, evidence: str) -> Attempt:
+    """Number and level of the look at `claim` with this evidence (`Observed.evidence_digest`).
 
     Looks at the same evidence are one attempt. Attempt k of the planned K (`test.attempts`) may spend alpha / K, and
     no more than what the attempts before it have left: the sum never exceeds alpha, so a model at the limit passes
@@ -59,7 +59,7 @@ def attempt_for(ledger: Ledger, model: str, claim: Claim, store_digest: str) -> 
     earlier: list[Record] = []
     for record in ledger.records:
         if record["model"] == model and record["claim"] == claim.id:
-            if record.get("store_digest") == store_digest:
+            if record.get("evidence") == evidence:
                 spent = sum(number(r["alpha"]) for r in earlier)
                 return Attempt(number=len(earlier) + 1, alpha=number(record["alpha"]), spent=spent)
             earlier.append(record)
@@ -70,25 +70,25 @@ def attempt_for(ledger: Ledger, model: str, claim: Claim, store_digest: str) -> 
 
 
 def record_attempts(
-    path: Path | str, model: str, claims: Sequence[Claim], store_digest: str, policy_sha256: str, at: str
+    path: Path | str, model: str, claims: Mapping[str, str], policy: Policy, policy_sha256: str, at: str
 ) -> Ledger:
-    """Append an attempt for every claim that has none yet with this evidence, and return the ledger after it."""
+    """Append an attempt for every claim (id to digest of its evidence) that has none yet with this evidence.
+
+    Returns the ledger after it.
+    """
     ledger = read_ledger(path)
-    for claim in claims:
-        known = any(
-            r["model"] == model and r["claim"] == claim.id and r.get("store_digest") == store_digest
-            for r in ledger.records
-        )
-        if known:
+    for claim_id, evidence in claims.items():
+        wanted = (model, claim_id, evidence)
+        if any((r["model"], r["claim"], r.get("evidence")) == wanted for r in ledger.records):
             continue
-        attempt = attempt_for(ledger, model, claim, store_digest)
+        attempt = attempt_for(ledger, model, policy.claim(claim_id), evidence)
         append(
             path,
             {
                 "at": at,
                 "model": model,
-                "claim": claim.id,
-                "store_digest": store_digest,
+                "claim": claim_id,
+                "evidence": evidence,
                 "policy_sha256": policy_sha256,
                 "alpha": attempt.alpha,
             },

@@ -106,7 +106,11 @@ def cell_of(row: Row, observed: Observed, model: str) -> Cell:
 
 def evaluate_measured(claim: Claim, ctx: Context) -> ClaimResult:
     """A measure or breach claim: every matching estimate is judged and the worst verdict holds."""
-    attempt = attempt_for(ctx.ledger, ctx.model, claim, ctx.folder.store_digest or "") if ctx.ledger else None
+    attempt = None
+    if ctx.ledger:
+        attempt = attempt_for(
+            ctx.ledger, ctx.model, claim, ctx.observed.evidence_digest(ctx.model, claim.family)
+        )
     alpha = attempt.alpha if attempt else claim.alpha
     rows = matching(claim, ctx.folder.estimates, ctx.model)
     if not rows:

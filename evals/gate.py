@@ -59,7 +59,6 @@ class Request:
     waivers: Path | None = None
     deployment: str | None = None
     as_of: str | None = None
-    record: bool = True
 
 
 def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdict:
@@ -95,7 +94,7 @@ def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdi
             elif len(kinds) > 1:
                 problems.append(f"{printable(subject)} has simulated and real observations in one store")
             problems += _log_problems(folder)
-            ledger = _ledger(loaded, folder, request, subject, as_of)
+            ledger = _ledger(loaded, folder, observed, request, subject, as_of)
             history = read_chain(folder.root / "history.jsonl")
             ctx = Context(loaded, folder, observed, subject, as_of, profile, ledger)
             results = [_claim(claim, ctx) for claim in loaded.policy.claims]
@@ -126,6 +125,7 @@ def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdi
         as_of=as_of.isoformat(),
         subject=None if subject is None else printable(subject),
         simulated=simulated,
+        deployment=None if request.deployment is None else printable(request.deployment),
         profile=profile_name,
         tier=profile.tier,
         strict=request.strict,
@@ -173,18 +173,27 @@ def _subject(wanted: str | None, models: list[str]) -> str:
 
 
 def _ledger(
-    loaded: LoadedPolicy, folder: RunFolder, request: Request, subject: str, as_of: dt.datetime
+    loaded: LoadedPolicy,
+    folder: RunFolder,
+    observed: Observed,
+    request: Request,
+    subject: str,
+    as_of: dt.datetime,
 ) -> Ledger | None:
-    path = request.attempt_ledger
-    if path is None:
-        own = folder.root / "attempts.jsonl"
-        return read_ledger(own) if own.is_file() else None
+    own = folder.root / "attempts.jsonl"
+    path = request.attempt_ledger or own
+    if request.attempt_ledger is None and not own.is_file():
+        return None
     if request.ledger_head is not None:
         return read_ledger(path).until(request.ledger_head)
-    if not request.record or folder.store_digest is None:
+    if request.attempt_ledger is None:
         return read_ledger(path)
-    claims = [claim for claim in loaded.policy.claims if claim.kind != "forecast"]
-    return record_attempts(path, subject, claims, folder.store_digest, loaded.sha256, as_of.isoformat())
+    claims = {
+        claim.id: observed.evidence_digest(subject, claim.family)
+        for claim in loaded.policy.claims
+        if claim.kind != "forecast"
+    }
+    return record_attempts(path, subject, claims, loaded.policy, loaded.sha256, as_of.isoformat())
 
 
 def _claim(claim: Claim, ctx: Context) -> ClaimResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -213,6 +214,13 @@ class Observed:
             no_success=_int(row[9]),
             no_outcome=_int(row[10]),
         )
+
+    def evidence_digest(self, model: str, family: str) -> str:
+        """SHA-256 over the sorted digests of the logs behind this model and family: which evidence was looked at."""
+        rows = self._db.execute(
+            "select distinct log_sha256 from obs where model = ? and family = ? order by 1", [model, family]
+        ).fetchall()
+        return hashlib.sha256("\n".join(str(row[0]) for row in rows).encode()).hexdigest()
 
     def transcript_candidates(self, model: str, family: str) -> list[tuple[str, str, str, int]]:
         """(log SHA-256, sample uuid, sample id, epoch) of every sample of an evaluation, in a fixed order."""

@@ -198,6 +198,7 @@ class Verdict(Part):
     as_of: str
     subject: str | None
     simulated: bool
+    deployment: str | None = None
     profile: str
     tier: Literal["light", "full"]
     strict: bool
