@@ -1,0 +1,285 @@
+"""Figure: capability against training compute, with the band for a new model, the threshold and its crossing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from dangercurve.analysis.report.data import Forecast, Point, Scaling
+from dangercurve.analysis.report.figure import (
+    GREY,
+    Axis,
+    Figure,
+    Key,
+    axes,
+    colour_of,
+    figure,
+    legend,
+    legend_height,
+)  # fmt: skip
+from dangercurve.analysis.report.svg import Canvas, Scale, fit, ticks, width_of
+from dangercurve.analysis.report.words import count, interval, num, percent, power
+
+MAX_FAMILIES = 16
+AHEAD = 6.0  # orders of magnitude beyond the largest model that are drawn at most
+
+
+def capability(uid: str, s: Scaling) -> Figure:
+    """Points by model (colour and form: model family; hollow: SIMULATED), band, threshold, crossing, extrapolated zone."""
+    placed = [p for p in s.points if p.log10_flop is not None and math.isfinite(p.estimate)]
+    families = _families(placed)
+
+    def draw(key: str, width: float) -> Canvas:
+        return _draw(key, width, s, placed, families)
+
+    columns = (
+        "model",
+        "model family",
+        "kind",
+        "log10 FLOP",
+        f"{s.label} (interval)",
+        "n instances",
+        "in the fit",
+    )
+    rows = [
+        (p.model, p.model_family, p.role, num(p.log10_flop, 4), interval(p.estimate, p.lcb, p.ucb), p.n_instances,
+         "held out" if p.held_out else "yes" if p.log10_flop is not None else "no: compute not known")
+        for p in sorted(s.points, key=lambda p: (p.log10_flop is None, p.log10_flop or 0.0, p.model))
+    ]  # fmt: skip
+    question = f"Where does {s.family} meet its threshold as training compute grows?"
+    if s.forecast is None:
+        question = f"How does {s.label} on {s.family} grow with training compute?"
+    return figure(
+        uid, question, _answer(s, placed), draw if placed else None, columns, rows, _note(s, placed)
+    )
+
+
+def status_words(f: Forecast) -> str:
+    """What the forecast says, in words; "not identified" is an answer."""
+    low, mid, high = f.log10_c
+    if f.status == "identified":
+        never = f" In {percent(f.p_never)} of draws it never does below the cap." if f.p_never else ""
+        upper = power(high) if high is not None else "never within the cap"
+        middle = power(mid) if mid is not None else "never within the cap"
+        return f"A new model is forecast to meet {f.event} at {middle} FLOP (90 % interval {power(low)} to {upper}).{never}"
+    if f.status == "not_within_cap":
+        share = f" ({percent(f.p_never)} of draws)" if f.p_never is not None else ""
+        return (
+            f"Most draws never meet {f.event} within the cap of {power(f.cap)} FLOP{share}; "
+            f"the earliest 5 % cross at {power(low)} FLOP or below."
+            if low is not None
+            else f"Most draws never meet {f.event} within the cap of {power(f.cap)} FLOP{share}."
+        )
+    return (
+        f"Not identified: these data do not say where, or whether, a model meets {f.event}. "
+        "That is no evidence of safety; models over more orders of magnitude of compute would decide it."
+    )
+
+
+def _answer(s: Scaling, placed: list[Point]) -> str:
+    label = "SIMULATED models only: " if placed and all(p.role == "SIMULATED" for p in placed) else ""
+    if not s.points:
+        return f"No model has an estimate of {s.label} on {s.family}."
+    if not placed:
+        return f"{count(len(s.points), 'model')} with an estimate, none with known training compute and a score: no curve."
+    lost = len(s.points) - len(placed)
+    tail = (
+        f" {count(lost, 'model')} without known compute or without a score: in the table, not in the picture."
+        if lost
+        else ""
+    )
+    if s.forecast is not None:
+        said = status_words(s.forecast)
+    else:
+        best = max(placed, key=lambda p: p.estimate)
+        said = (
+            f"The highest of {count(len(placed), 'model')} is {best.model} "
+            f"with {interval(best.estimate, best.lcb, best.ucb)}; no crossing was forecast for this metric."
+        )
+    return label + said + tail
+
+
+def _note(s: Scaling, placed: list[Point]) -> str:
+    parts = ["Bars are one-sided bounds on each side of the estimate."]
+    if s.band is not None:
+        parts.append(
+            "The band is for a new model of an unseen model family (90 %), not for the mean of the fit."
+        )
+    elif placed:
+        parts.append("This run stores no band for a new model.")
+    if any(p.role == "SIMULATED" for p in placed):
+        parts.append(
+            "Hollow marks are SIMULATED models: they check the pipeline and say nothing of any real model."
+        )
+    if s.forecast is not None and s.forecast.worst_case is not None:
+        low, mid, high = s.forecast.worst_case
+        parts.append(
+            f"With missing samples at the dangerous end the crossing is {power(mid)} ({power(low)} to {power(high)})."
+        )
+    return " ".join(parts)
+
+
+def _families(points: list[Point]) -> dict[str, int]:
+    """Index of each model family, the largest ones first; beyond MAX_FAMILIES they share the last (grey) one."""
+    ranked = sorted(Counter(p.model_family for p in points).items(), key=lambda item: (-item[1], item[0]))
+    return {name: min(i, MAX_FAMILIES) for i, (name, _) in enumerate(ranked)}
+
+
+def _value(s: Scaling, value: float) -> float:
+    if s.scale != "log2":
+        return value
+    return math.log2(value) if value > 0 else -math.inf
+
+
+def _y_axis(s: Scaling, points: list[Point], start: float, stop: float) -> Axis:
+    name = f"{s.label}, {s.unit}"
+    if s.scale == "logit":
+        return Axis(Scale(0.0, 1.0, start, stop), [(v / 10, f"{v / 10:g}") for v in range(0, 11, 2)], name)
+    wanted = [_value(s, v) for p in points for v in (p.estimate, p.lcb, p.ucb)]
+    wanted += [_value(s, v) for v in (s.forecast.threshold if s.forecast else None, s.alert) if v is not None]
+    if s.band is not None:
+        wanted += [_value(s, v) for v in (*s.band.q05, *s.band.q95)]
+    finite = [v for v in wanted if math.isfinite(v)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    if s.scale == "log2":
+        low, high = math.floor(low - 0.2), math.ceil(high + 0.2)
+        every = max(1, math.ceil((high - low) / 7))
+        marks = [(float(k), num(2.0**k)) for k in range(low, high + 1, every)]
+        return Axis(Scale(float(low), float(high), start, stop), marks, name)
+    pad = 0.08 * ((high - low) or 1.0)
+    scale = Scale(low - pad, high + pad, start, stop)
+    return Axis(scale, [(v, num(v)) for v in ticks(scale.low, scale.high, 5)], name)
+
+
+def _x_range(s: Scaling, placed: list[Point]) -> tuple[float, float, float]:
+    """Left end, right end and the largest model's log10 FLOP (where extrapolation begins)."""
+    known = [p.log10_flop for p in placed if p.log10_flop is not None]
+    low, last = min(known), max(known)
+    high = last + 0.6
+    if s.forecast is not None:
+        ends = [v for v in s.forecast.log10_c if v is not None and math.isfinite(v)]
+        high = max([high, last + 1.5, *(v + 0.4 for v in ends)])
+        low = min([low, *ends])
+    high = min(high, last + AHEAD)
+    return low - 0.4, max(high, low + 1.0), last
+
+
+def _keys(s: Scaling, placed: list[Point], families: dict[str, int]) -> list[Key]:
+    simulated = {f: all(p.role == "SIMULATED" for p in placed if p.model_family == f) for f in families}
+    keys = [
+        Key(f + (" (SIMULATED)" if simulated[f] else ""), colour_of(i), i, simulated[f])
+        for f, i in families.items()
+        if i < MAX_FAMILIES
+    ]
+    if any(i == MAX_FAMILIES for i in families.values()):
+        keys.append(Key("other model families", GREY, 0))
+    if s.band is not None:
+        keys += [
+            Key("median of a new model", cls="med"),
+            Key("90 % band for a new model", cls="band", box=True),
+        ]
+    if s.forecast is not None:
+        keys += [Key("threshold", cls="thr"), Key("extrapolated", cls="ext", box=True)]
+    if s.alert is not None:
+        keys.append(Key("alert line", cls="alert"))
+    if s.floor is not None:
+        keys.append(Key("random floor", cls="floor"))
+    return keys
+
+
+def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dict[str, int]) -> Canvas:
+    narrow = width < 500
+    keys = _keys(s, placed, families)
+    left, right, top, bottom = 46.0, width - 14.0, 42.0, (300.0 if narrow else 390.0)
+    c = Canvas(
+        uid, width, bottom + 52 + legend_height(keys, width - 16), f"{s.label} on {s.family} against training compute",
+        _answer(s, placed),
+    )  # fmt: skip
+    low, high, last = _x_range(s, placed)
+    x = Scale(low, high, left, right)
+    y_axis = _y_axis(s, placed, bottom, top)
+    y = y_axis.scale
+    if s.forecast is not None and high > last:
+        c.rect(x.at(last), top, right - x.at(last), bottom - top, "ext")
+        room = right - x.at(last) - 8
+        if room > width_of("extrapolated"):
+            c.text(right - 4, top + 14, "extrapolated", "t tm", "end")
+    axes(
+        c,
+        Axis(
+            x, [(v, num(v, 4)) for v in ticks(low, high, 4 if narrow else 8)], "training compute, log10 FLOP"
+        ),
+        y_axis,
+    )
+    if s.band is not None:
+        _band(c, s, x, y)
+    if s.floor is not None and s.scale == "logit":
+        c.line(left, y.at(s.floor), right, y.at(s.floor), "floor")
+    if s.alert is not None and y.inside(_value(s, s.alert)):
+        c.line(left, y.at(_value(s, s.alert)), right, y.at(_value(s, s.alert)), "alert")
+    many = len(placed) > 30
+    for p in placed:
+        at = x.at(p.log10_flop or 0.0)
+        index = families[p.model_family]
+        colour = GREY if index == MAX_FAMILIES else colour_of(index)
+        lo, hi = (y.at(_value(s, v)) for v in (p.lcb, p.ucb))
+        c.line(at, lo, at, hi, "ci", stroke=colour)
+        tip = f"{p.model} ({p.role}): {interval(p.estimate, p.lcb, p.ucb)} at {power(p.log10_flop)} FLOP"
+        c.mark(
+            at,
+            y.at(_value(s, p.estimate)),
+            index,
+            colour,
+            hollow=p.role == "SIMULATED",
+            tip=tip,
+            size=3.6 if many else 5.0,
+        )
+    real = [p for p in placed if p.role == "real"]
+    if len(real) <= 4:
+        for p in real:
+            at, word = x.at(p.log10_flop or 0.0), fit(p.model.rsplit("/", 1)[-1], 0.45 * width)
+            end = at + 9 + width_of(word) > right
+            c.text(
+                at - 9 if end else at + 9,
+                y.at(_value(s, p.estimate)) - 7,
+                word,
+                "t tb halo",
+                "end" if end else "start",
+            )
+    if s.forecast is not None and s.forecast.threshold is not None:
+        _crossing(c, s, s.forecast, x, y, last)
+    legend(c, keys, 8, bottom + 60, width - 16)
+    return c
+
+
+def _band(c: Canvas, s: Scaling, x: Scale, y: Scale) -> None:
+    if s.band is None:
+        return
+    inside = [i for i, v in enumerate(s.band.x) if x.inside(v)]
+    upper = [(x.at(s.band.x[i]), y.at(_value(s, s.band.q95[i]))) for i in inside]
+    lower = [(x.at(s.band.x[i]), y.at(_value(s, s.band.q05[i]))) for i in inside]
+    c.path([*upper, *reversed(lower)], "band", closed=True)
+    c.path([(x.at(s.band.x[i]), y.at(_value(s, s.band.q50[i]))) for i in inside], "med")
+
+
+def _crossing(c: Canvas, s: Scaling, f: Forecast, x: Scale, y: Scale, last: float) -> None:
+    level = y.at(_value(s, f.threshold or 0.0))
+    c.line(x.start, level, x.stop, level, "thr")
+    c.text(x.start + 6, level - 7, f"threshold {num(f.threshold)}", "t tb halo v-REACHED")
+    low, mid, high = f.log10_c
+    if f.status == "not_identified":
+        c.text(x.stop - 6, level + 17, "crossing not identified", "t tb halo v-UNRESOLVED", "end")
+        return
+    if low is None or not math.isfinite(low):
+        c.text(x.stop - 6, level + 17, "no crossing within the cap", "t tb halo", "end")
+        return
+    end = high if high is not None and math.isfinite(high) else math.inf
+    c.line(x.at(low), level, x.at(end), level, "cross")
+    c.line(x.at(low), level - 7, x.at(low), level + 7, "cross")
+    if x.inside(end):
+        c.line(x.at(end), level - 7, x.at(end), level + 7, "cross")
+    else:
+        c.path([(x.stop - 2, level - 8), (x.stop + 9, level), (x.stop - 2, level + 8)], "arrow", closed=True)
+    if mid is not None and x.inside(mid):
+        tip = f"median crossing {power(mid)} FLOP, 90 % {power(low)} to {power(high) if high is not None else 'never'}"
+        c.mark(x.at(mid), level, 3, "#a3161f", hollow=False, tip=tip, size=6)
