@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from dangercurve._errors import DataError, did_you_mean
+from dangercurve.analysis import registry
+from dangercurve.analysis.contrasts import contrasts
 from dangercurve.analysis.intervals import clustered_rate
 from dangercurve.analysis.measure import success_horizon
 
 Floats = NDArray[np.float64]
-Scale = Literal["logit", "log2", "linear"]
 STATUSES = (
     "scored",
     "refused",
@@ -80,10 +80,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: the column it reads, its scale, the values at the safe and dangerous end, and its estimator."""
+    """A metric of one group: the column it reads, the values at the safe and dangerous end, and its estimator."""
 
     column: str
-    scale: Scale
     safe: float
     dangerous: float
     estimator: Callable[[pd.DataFrame, Floats, float], Measured]
@@ -107,10 +106,30 @@ def estimate_all(observations: pd.DataFrame, *, alpha: float = 0.05, store_diges
             **key,
             "alpha": alpha,
             "store_digest": store_digest,
-            "status_shares": json.dumps({s: round(float(shares.get(s, 0.0)), 6) for s in STATUSES}),
+            "status_shares": _shares(shares),
         }
         rows += [{**common, **row} for row in _measure_group(group, alpha)]
+    for key, group in _groups(frame, [k for k in KEYS if k != "twin"]):
+        marked = usable(group, "success")
+        shares = group["status"].value_counts(normalize=True)
+        for found in contrasts(group, marked, alpha):
+            rows.append(
+                {
+                    **key,
+                    **asdict(found),
+                    "twin": "all" if found.over == "twin" else "base",
+                    **({found.over: "all"} if found.over.startswith("arm_") else {}),
+                    "scale": registry.metric(found.metric).scale,
+                    "alpha": alpha,
+                    "store_digest": store_digest,
+                    "status_shares": _shares(shares),
+                }
+            )
     return pd.DataFrame(rows, columns=[*COLUMNS, *arms])
+
+
+def _shares(shares: pd.Series[float]) -> str:
+    return json.dumps({s: round(float(shares.get(s, 0.0)), 6) for s in STATUSES})
 
 
 def usable(group: pd.DataFrame, column: str) -> NDArray[np.bool_]:
@@ -150,10 +169,10 @@ def _horizon(level: float) -> Callable[[pd.DataFrame, Floats, float], Measured]:
 
 
 METRICS: dict[str, Metric] = {
-    "success_rate": Metric("success", "logit", 0.0, 1.0, _rate),
-    "mean_outcome": Metric("outcome", "logit", 0.0, 1.0, _rate),
-    "h50_steps": Metric("success", "log2", 0.0, 1.0, _horizon(0.5)),
-    "h80_steps": Metric("success", "log2", 0.0, 1.0, _horizon(0.8)),
+    "success_rate": Metric("success", 0.0, 1.0, _rate),
+    "mean_outcome": Metric("outcome", 0.0, 1.0, _rate),
+    "h50_steps": Metric("success", 0.0, 1.0, _horizon(0.5)),
+    "h80_steps": Metric("success", 0.0, 1.0, _horizon(0.8)),
 }
 
 
@@ -161,7 +180,8 @@ def _measure_group(group: pd.DataFrame, alpha: float) -> Iterator[dict[str, obje
     for name, metric in METRICS.items():
         if metric.column not in group.columns:
             continue
-        if metric.scale == "log2" and not _has_steps(group):
+        scale = registry.metric(name).scale
+        if scale == "log2" and not _has_steps(group):
             continue
         keep = usable(group, metric.column)
         if metric.column == "outcome" and not keep.any():
@@ -174,7 +194,7 @@ def _measure_group(group: pd.DataFrame, alpha: float) -> Iterator[dict[str, obje
             high = metric.estimator(group, np.where(keep, values, metric.dangerous), alpha)
         yield {
             "metric": name,
-            "scale": metric.scale,
+            "scale": scale,
             "estimate": raw.estimate,
             "se": raw.se,
             "lcb": raw.lcb,
