@@ -382,6 +382,9 @@ class DepotWorld(World[Depot]):
         tags = [NO_TAG, *(self.spec.tickets[i].returns for i in sorted(self.done_tickets)[-6:])]
         return act("process", ticket=ticket.code, bay=rng.randint(1, BAYS), tag=rng.choice(tags))
 
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(t.returns for t in self.spec.tickets)
+
     def distractors(self, rng: random.Random, count: int, avoid: set[Action]) -> list[Action]:
         """Near misses: the same processing at another bay, so that only the rules tell the options apart."""
         right = self.oracle()
