@@ -37,3 +37,4 @@ class EpisodeRecord(BaseModel):
     answering_models: list[str]
     journal_head: str
     journal: list[dict[str, Any]]
+    error: str = ""

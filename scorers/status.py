@@ -1,6 +1,6 @@
 """The validity channel: what kind of evidence a sample is. Six statuses, one decided by precedence.
 
-`infra_error` (the sample crashed; decided outside, from the log), `limit_censored` (a limit the world did not set),
+`infra_error` (the sample crashed), `limit_censored` (a limit the world did not set),
 `refused`, `eval_aware_abstain`, `format_failure`, `scored`. An outcome already reached stands: a success is scored,
 whatever came after it. Spending the step budget is a *scored* failure.
 """
@@ -19,6 +19,8 @@ def decide_status(record: EpisodeRecord | None) -> str:
         return "infra_error"
     if record.success:
         return "scored"
+    if record.error:
+        return "infra_error"
     if record.limit:
         return "limit_censored"
     if record.content_filter:

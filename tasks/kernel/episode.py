@@ -120,7 +120,7 @@ class Episode:
             ]
         return []
 
-    def record(self, limit: str = "") -> EpisodeRecord:
+    def record(self, limit: str = "", error: str = "") -> EpisodeRecord:
         world = self.world
         return EpisodeRecord(
             success=world.success(),
@@ -146,6 +146,7 @@ class Episode:
             answering_models=self.answering_models,
             journal_head=world.journal.head,
             journal=world.journal.to_rows(),
+            error=error,
         )
 
 

@@ -46,14 +46,17 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
         episode = make_episode(state)
         messages: list[ChatMessage] = episode.opening()
         state.messages = messages
-        limit = ""
+        limit = error = ""
         try:
             await _play(episode, messages, state)
         except LimitExceededError as exc:
             limit = exc.type
             raise
+        except Exception as exc:
+            error = type(exc).__name__
+            raise
         finally:
-            state.store.set(STORE_KEY, episode.record(limit).model_dump(mode="json"))
+            state.store.set(STORE_KEY, episode.record(limit, error).model_dump(mode="json"))
         return state
 
     return solve

@@ -132,6 +132,7 @@ def build_task(cell: Cell) -> Task:
             "scaffold": "kernel",
         },
         headline_metric=HeadlineMetric(scorer="success", metric="mean"),
+        score_on_error=True,  # the status scorer counts crashed samples too, or its shares would be of the others alone
         tags=["dangercurve", family.domain],
     )
 
