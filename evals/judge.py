@@ -132,6 +132,8 @@ def bounds_of(claim: Claim, row: Row, alpha: float, n: int) -> Bounds:
     values = {
         key: number(row.get(key)) for key in ("estimate", "lcb", "ucb", "worst_case_lcb", "worst_case_ucb")
     }
+    if kind.scale == "log2" and math.isnan(values["estimate"]):
+        values["estimate"] = _edge(values["lcb"], values["ucb"])
     for key, value in values.items():
         if math.isnan(value) or not (kind.lower <= value <= kind.upper):
             raise EvidenceError(f"{key} is {printable(row.get(key), 20)}: no value of {kind.name}")
@@ -165,6 +167,14 @@ def bounds_of(claim: Claim, row: Row, alpha: float, n: int) -> Bounds:
         floor = Axis("logit", "up").up(decide.least_upper(n, alpha))
         upper, worst_upper = max(upper, floor), max(worst_upper, floor)
     return Bounds(up["estimate"], at_level(low), upper, at_level(safe), worst_upper)
+
+
+def _edge(lcb: float, ucb: float) -> float:
+    """A horizon whose estimate lies beyond the grid: 0 where no success bounds it below, infinite where nothing bounds
+    it above, NaN where the bounds do not say."""
+    if lcb == 0 and math.isfinite(ucb):
+        return 0.0
+    return math.inf if math.isinf(ucb) and lcb > 0 else math.nan
 
 
 def judge(

@@ -240,12 +240,17 @@ def rounded(value: object) -> object:
     return str(value)
 
 
-def as_dict(verdict: Verdict) -> dict[str, object]:
-    """The verdict as plain JSON data, rounded."""
-    data = rounded(verdict.model_dump(mode="json", by_alias=True))
+def as_plain(part: BaseModel) -> dict[str, object]:
+    """A verdict or a part of one as plain JSON data, rounded."""
+    data = rounded(part.model_dump(mode="json", by_alias=True))
     if not isinstance(data, dict):
         raise EvidenceError("a verdict is a mapping")
     return data
+
+
+def as_dict(verdict: Verdict) -> dict[str, object]:
+    """The verdict as plain JSON data, rounded."""
+    return as_plain(verdict)
 
 
 def canonical(verdict: Verdict) -> bytes:

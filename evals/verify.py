@@ -15,7 +15,7 @@ from dangercurve._text import printable
 from dangercurve.evals.gate import Request, code_digest, evaluate
 from dangercurve.evals.policy import LoadedPolicy
 from dangercurve.evals.run_folder import locate
-from dangercurve.evals.verdict import Digests, Verdict, canonical, read_verdict
+from dangercurve.evals.verdict import Digests, Verdict, as_dict, as_plain, canonical, read_verdict
 
 COPIED = ("forecasts", "evidence", "study.yaml", "forecast_ledger.jsonl", "history.jsonl", "waivers.jsonl",
           "signoff.jsonl", "attempts.jsonl")  # fmt: skip
@@ -130,16 +130,20 @@ def _replay(verdict: Verdict, loaded: LoadedPolicy, store: Path, request: Reques
 
 
 def difference(old: Verdict, new: Verdict) -> str:
-    """The first field in which two verdicts differ, with both values."""
-    a, b = old.model_dump(mode="json"), new.model_dump(mode="json")
-    for index, (x, y) in enumerate(zip(a.pop("claims"), b.pop("claims"), strict=False)):
-        for key in x:
-            if x[key] != y.get(key):
-                return f"claims[{index}].{key} {printable(x[key], 80)} became {printable(y.get(key), 80)}"
+    """The first field in which two verdicts differ, with both values, and the new reason where there is one."""
+    for index, (x, y) in enumerate(zip(old.claims, new.claims, strict=False)):
+        a, b = as_plain(x), as_plain(y)
+        for key in a:
+            if key not in ("reasons", "text") and a[key] != b.get(key):
+                why = f" ({printable(y.reasons[0], 160)})" if y.reasons and y.reasons != x.reasons else ""
+                return (
+                    f"claims[{index}].{key} {printable(a[key], 80)} became {printable(b.get(key), 80)}{why}"
+                )
+    a, b = as_dict(old), as_dict(new)
     for key in a:
-        if a[key] != b.get(key):
+        if key not in ("claims", "headline") and a[key] != b.get(key):
             return f"{key} {printable(a[key], 80)} became {printable(b.get(key), 80)}"
-    return "in the number of claims"
+    return "in its claims or its words"
 
 
 def _rescore(
