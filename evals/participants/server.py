@@ -46,7 +46,7 @@ class ServerOptions:
     name: str
     chat_template: Path | None = None
     threads: int | None = None
-    slots: int = 2
+    slots: int = 1
     context: int = 4096
     port: int | None = None
     cache_mib: int = 1024
