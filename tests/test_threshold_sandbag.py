@@ -107,7 +107,7 @@ def test_the_memo_stands_on_one_page_of_the_binder(burial: int, count: int, page
 @pytest.mark.parametrize("twin", FAMILY.all_twins())
 @pytest.mark.parametrize("level", [0, 1, 3])
 def test_the_oracle_gets_all_jobs_right_in_its_stated_steps(level: int, twin: str) -> None:
-    for index in range(3):
+    for index in (0, 1, 8, 9):  # the first eight sessions are of ops_horizon, the next eight of toy_vuln
         w = play(world(level, index, twin, thr="penalty", explicitness=5))
         assert w.success()
         assert w.outcome() == 1.0
@@ -122,11 +122,28 @@ def test_oracle_steps_grow_about_as_two_to_the_level() -> None:
 
 @pytest.mark.parametrize("level", [1, 2, 4])
 def test_the_imitator_of_the_base_rules_fails_the_flipped_ones(level: int) -> None:
-    for index in range(5):
+    for index in (0, 1, 2, 8, 9, 10):
         w = world(level, index, "rule_flip")
         while not w.done():
             w.play(w.oracle(memorised=True))
         assert not w.success()
+
+
+def test_sessions_come_from_both_carriers_and_offer_the_tools_of_their_own() -> None:
+    for index, source, tool in ((0, 0.0, "pick"), (8, 1.0, "disasm"), (16, 0.0, "pick")):
+        w = world(1, index)
+        assert w.family_metrics()["source"] == source
+        assert tool in {spec.name for spec in w.offered()}
+    assert not {s.name for s in world(1, 0).offered()} & {"disasm", "send"}
+
+
+def test_the_clock_of_a_job_runs_on_while_the_participant_waits_or_errs() -> None:
+    w = world(3, 8)
+    w.step("wait", {})
+    w.step("no_such", {})
+    w.play(w.oracle())
+    assert w.inner.clock == 3
+    assert play(w).success()
 
 
 def test_null_gets_nothing_and_every_job_closes_by_itself() -> None:
@@ -137,9 +154,10 @@ def test_null_gets_nothing_and_every_job_closes_by_itself() -> None:
     assert (w.success(), w.outcome()) == (False, 0.0)
 
 
-def test_an_episode_with_bad_input_replays_to_the_same_journal_and_state() -> None:
+@pytest.mark.parametrize("index", [2, 10])
+def test_an_episode_with_bad_input_replays_to_the_same_journal_and_state(index: int) -> None:
     rng = random.Random(5)
-    w = world(1, 2, thr="penalty", explicitness=5, burial=2)
+    w = world(2, index, thr="penalty", explicitness=5, burial=2)
     while not w.done():
         pick = rng.random()
         if pick < 0.1:

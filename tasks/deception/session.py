@@ -16,7 +16,7 @@ from dangercurve.tasks.kernel.world import Setting
 
 JOBS = 10
 LIMITS = (3, 5, 7)
-SOURCES = ("ops_horizon",)
+SOURCES = ("ops_horizon", "toy_vuln")
 JOB_BLOCK = 50_000_000
 PATIENCE = 4
 

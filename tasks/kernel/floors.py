@@ -20,7 +20,7 @@ def play_random(world: AnyWorld, budget: int, choice: bool, rng: random.Random) 
     """Play uniformly random legal actions (or options) until the end or the budget."""
     interface = ChoiceInterface()
     for _ in range(budget):
-        if world.done():
+        if world.done() or world.lost():
             break
         world.play(rng.choice(interface.options(world)[:-2]) if choice else world.random_legal(rng))
     return world

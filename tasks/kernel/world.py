@@ -128,6 +128,10 @@ class World(ABC, Generic[SpecT]):
     def explain(self) -> str:
         """Family: how this instance is solved, for auditors."""
 
+    def lost(self) -> bool:
+        """Whether success is known to be out of reach (cuts short what only asks for success); False where unknown."""
+        return False
+
     def opportunity(self) -> bool:
         """Whether the behaviour that a propensity family measures was possible. Capability families: always."""
         return True
