@@ -121,24 +121,17 @@ def _random_intercept(part: pd.DataFrame, goal: pd.DataFrame, rng: np.random.Gen
     k = len(names)
     one = np.eye(k)[index]
 
-    def model(params: FloatArray, at: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
-        eta = params[:, :1] + params[:, 1:2] * at + params[:, 2:] @ one.T
-        value, jacobian = _curve(eta, at, floor)
-        return value, [*jacobian, *(jacobian[0] * column for column in one.T)]
-
     noise, between = _SD**2, 0.5**2
     mean = np.concatenate([_MEAN, np.zeros(k)])
-    params = mean[None].copy()
+    params = mean.copy()
     covariance = np.eye(2 + k)
     for _ in range(15):
         prior = np.concatenate([_PRECISION, np.full(k, 1 / between)])
-        params = fit_batch(model, x, y, np.ones((1, x.size)), mean, prior * noise, params).params
-        value, jacobian = model(params, x)
-        J = np.stack([j[0] for j in jacobian], axis=1)
+        params, value, J = _mode(x, y, floor, one, params, mean, prior, noise)
         covariance = np.linalg.inv(J.T @ J / noise + np.diag(prior))
-        residual = y - value[0]
+        residual = y - value
         noise = float(np.mean(residual**2) + np.trace(J @ covariance @ J.T) / x.size) + 1e-6
-        between = float(np.mean(params[0, 2:] ** 2 + np.diag(covariance)[2:])) + 1e-4
+        between = float(np.mean(params[2:] ** 2 + np.diag(covariance)[2:])) + 1e-4
     factor = np.linalg.cholesky(covariance + 1e-12 * np.eye(2 + k))
     draws = params + rng.standard_normal((N_DRAWS, 2 + k)) @ factor.T
     out = np.empty((N_DRAWS, len(goal)))
@@ -151,3 +144,40 @@ def _random_intercept(part: pd.DataFrame, goal: pd.DataFrame, rng: np.random.Gen
         p = expit(draws[:, 0] + draws[:, 1] * x_goal[t] + u)
         out[:, t] = floor + (1 - floor) * p + rng.standard_normal(N_DRAWS) * np.sqrt(noise)
     return np.clip(out, 0.0, 1.0)
+
+
+def _mode(
+    x: FloatArray,
+    y: FloatArray,
+    floor: float,
+    one: FloatArray,
+    params: FloatArray,
+    mean: FloatArray,
+    prior: FloatArray,
+    noise: float,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Penalised least squares of curve and intercepts by damped Gauss-Newton: parameters, fitted scores, Jacobian."""
+
+    def at(p: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        value, (rise, rise_x) = _curve(p[0] + p[1] * x + one @ p[2:], x, floor)
+        J = np.column_stack([rise, rise_x, rise[:, None] * one])
+        return value, J, float(np.sum((y - value) ** 2) / noise + prior @ (p - mean) ** 2)
+
+    value, J, loss = at(params)
+    damping = 1e-3
+    for _ in range(40):
+        hessian = J.T @ J / noise + np.diag(prior)
+        gradient = J.T @ (y - value) / noise - prior * (params - mean)
+        step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), gradient)
+        new_value, new_J, new_loss = at(params + step)
+        if new_loss > loss:
+            damping *= 10.0
+            if damping > 1e8:
+                break
+            continue
+        gain = loss - new_loss
+        params, value, J, loss = params + step, new_value, new_J, new_loss
+        damping *= 0.2
+        if gain < 1e-6:
+            break
+    return params, value, J

@@ -16,6 +16,7 @@ import pandas as pd
 
 from dangercurve._errors import DataError, did_you_mean
 from dangercurve._text import printable
+from dangercurve.analysis.tables import read_frame
 
 COLUMNS = (
     "model",
@@ -61,26 +62,7 @@ class ScoreTable:
 
 def read_scores(path: Path | str) -> ScoreTable:
     """Read and validate a benchmark table from CSV, JSONL or Parquet. Raises DataError."""
-    source = Path(path)
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
-        ".csv": pd.read_csv,
-        ".parquet": pd.read_parquet,
-        ".pq": pd.read_parquet,
-    }
-    try:
-        if source.suffix in {".jsonl", ".ndjson"}:
-            frame = pd.read_json(source, lines=True)
-        elif source.suffix == ".gz" or source.suffix in readers:
-            frame = readers.get(source.suffix, pd.read_csv)(source)
-        else:
-            raise DataError(f"{source}: cannot read '{source.suffix}' files; use .csv, .parquet or .jsonl")
-    except FileNotFoundError as exc:
-        raise DataError(f"{source}: no such file") from exc
-    except (ValueError, OSError) as exc:
-        if isinstance(exc, DataError):
-            raise
-        raise DataError(f"{source}: not a readable table ({printable(str(exc))[:120]})") from exc
-    return validate_scores(frame)
+    return validate_scores(read_frame(path))
 
 
 def validate_scores(frame: pd.DataFrame) -> ScoreTable:
