@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -93,7 +94,13 @@ class Grid:
 
 
 DEV = Salt("dev", DEV_SALT)
-QUICK = Grid(tuple(range(6)), 2, (1,))
+QUICK = Grid(tuple(range(6)), 2, (1,), floor_twins=("base",))
+SEEDS = 200
+
+
+def full_grid(family: Family) -> Grid:
+    """Levels 0-8 and every twin with as many instances a cell as make at least 200 seeds."""
+    return Grid(per_cell=math.ceil(SEEDS / (9 * len(family.all_twins()))))
 
 
 def cases(family: Family, grid: Grid) -> list[Case]:
@@ -372,7 +379,7 @@ def twins_are_paired(family: Family, grid: Grid) -> Iterator[Finding]:
     keeps the oracle's sequence of actions."""
     broken, count = "", 0
     for level in grid.levels:
-        for index in range(grid.per_cell):
+        for index in range(max(1, grid.per_cell // 2)):
             base = Case(family, level, index, Setting())
             world, other = base.world(), Case(family, level, index + 1, Setting()).world()
             ok = base.world().explain() == world.explain() and world.explain() != other.explain()
@@ -477,3 +484,38 @@ PROPERTIES: tuple[Property, ...] = (
 def check_family(family: Family, grid: Grid = QUICK) -> list[Finding]:
     """All properties of one family."""
     return [finding for prop in PROPERTIES for finding in prop(family, grid)]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Known scores of one family, on `n` instances of its own: `oracle` and `null` over all levels and solvable twins,
+    `random` pooled over levels from 1 on and `random_floor` the highest simulated floor of those cells (budget kappa 8,
+    tools and choice), `imitator_rule_flip` from level 1 on, None where the twin does not apply."""
+
+    family: str
+    domain: str
+    n: int
+    oracle: float
+    null: float
+    random: float
+    random_floor: float
+    imitator_rule_flip: float | None
+
+
+def calibrate(family: Family, grid: Grid = QUICK) -> tuple[Calibration, list[Finding]]:
+    """All findings of a family and the numbers that summarise them."""
+    findings = check_family(family, grid)
+    value = {finding.property: finding.value for finding in findings}
+    seen = [f for f in findings if f.property in ("random (tools)", "random (choice)")]
+    floors = [f.value for f in findings if f.property.startswith("random floor")]
+    summary = Calibration(
+        family=family.name,
+        domain=family.domain,
+        n=len({(c.level, c.index) for c in cases(family, grid)}),
+        oracle=value["oracle"],
+        null=value["null"],
+        random=sum(f.value * f.n for f in seen) / sum(f.n for f in seen),
+        random_floor=max(floors),
+        imitator_rule_flip=value.get("imitator (rule_flip)"),
+    )
+    return summary, findings
