@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dangercurve._errors import DataError
+from dangercurve.analysis.band import new_model_band
 from dangercurve.analysis.breach import TimeToBreach, time_to_breach
 from dangercurve.analysis.crossing import Crossing, Fitted, crossing, fit_shapes
 from dangercurve.analysis.frontier import FrontierDraws, frontier_draws, load_priors
@@ -51,6 +52,7 @@ class Forecast:
     the probabilities include it and `without_allowance` has them raw. `missing_worst_case` and `effective` are the
     same numbers under another reading of the data. `model_scope`: "frontier" for a new model of a family not seen, or
     the models it is about. `input_sha256` is the hash of the points it was made from, `store_digest` of their store.
+    `band` is what a report draws: quantiles of a new model over compute (`analysis.band`).
     """
 
     subject: str
@@ -87,6 +89,7 @@ class Forecast:
     store_digest: str | None = None
     flags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    band: dict[str, list[float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """The object as plain JSON types (NaN stays NaN: the caller writes it as null)."""
@@ -183,6 +186,7 @@ def forecast(
         store_digest=store_digest,
         flags=(*points.flags, *_flags(points, threshold, fitted)),
         dropped=points.dropped,
+        band=new_model_band(fitted, cap=cap, family=family, predicts=predicts),
     )
 
 

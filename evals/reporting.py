@@ -232,6 +232,8 @@ def _scaling(
     points = []
     for r in rows:
         model = str(r["model"])
+        if role_of(model) == "bot":
+            continue
         model_family, flop = compute.get(model, ("", math.nan))
         points.append(
             Point(

@@ -33,14 +33,26 @@ def forecast_of(row: Row) -> Forecast:
         frontier=str(row.get("frontier") or ""),
         cap=_finite(row.get("cap")),
         shapes=tuple(_shape(s) for s in shapes if isinstance(s, dict)) if isinstance(shapes, list) else (),
-        worst_case=_quantiles(worst.get("log10_c")) if isinstance(worst, dict) and worst.get("binds", True) else None,
+        worst_case=_quantiles(worst.get("log10_c"))
+        if isinstance(worst, dict) and worst.get("binds", True)
+        else None,
         scope=short(row.get("model_scope") or ""),
         seed=short(row.get("seed")) if row.get("seed") is not None else "",
         simulated=row.get("simulated") is True,
         reason=str(row.get("reason") or ""),
         flags=_strings(row.get("flags")),
-        condition=", ".join(f"{k} {short(row[k])}" for k in ("interface", "kappa", "elicitation") if row.get(k) is not None),
-    )  # fmt: skip
+        as_of=str(row.get("as_of") or ""),
+        p_breached=_finite(row.get("p_breached")),
+        condition=_condition(row),
+    )
+
+
+def _condition(row: Row) -> str:
+    kappa = _finite(row.get("kappa"))
+    parts = [f"interface {short(row['interface'])}" if row.get("interface") is not None else ""]
+    parts += [f"step budget κ {kappa:g}" if kappa is not None else ""]
+    parts += [f"elicitation {short(row['elicitation'])}" if row.get("elicitation") is not None else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def _shape(row: Row) -> Shape:

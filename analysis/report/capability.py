@@ -26,7 +26,7 @@ AHEAD = 6.0  # orders of magnitude beyond the largest model that are drawn at mo
 
 def capability(uid: str, s: Scaling) -> Figure:
     """Points by model (colour and form: model family; hollow: SIMULATED), band, threshold, crossing, extrapolated zone."""
-    placed = [p for p in s.points if p.log10_flop is not None and math.isfinite(p.estimate)]
+    placed = [p for p in s.points if p.log10_flop is not None and shown_value(p) is not None]
     families = _families(placed)
 
     def draw(key: str, width: float) -> Canvas:
@@ -46,12 +46,20 @@ def capability(uid: str, s: Scaling) -> Figure:
          "held out" if p.held_out else "yes" if p.log10_flop is not None else "no: compute not known")
         for p in sorted(s.points, key=lambda p: (p.log10_flop is None, p.log10_flop or 0.0, p.model))
     ]  # fmt: skip
-    question = f"Where does {s.family} meet its threshold as training compute grows?"
+    question = f"At what compute does the {s.label} on {s.family} meet its threshold?"
     if s.forecast is None:
-        question = f"How does {s.label} on {s.family} grow with training compute?"
+        question = f"How does the {s.label} on {s.family} grow with training compute?"
     return figure(
         uid, question, _answer(s, placed), draw if placed else None, columns, rows, _note(s, placed)
     )
+
+
+def shown_value(p: Point) -> float | None:
+    """The estimate; for an open one (a horizon beyond the rungs that were run) the bound that is known."""
+    for value in (p.estimate, p.lcb if p.lcb > 0 else math.nan, p.ucb):
+        if math.isfinite(value):
+            return value
+    return None
 
 
 def status_words(f: Forecast) -> str:
@@ -70,8 +78,9 @@ def status_words(f: Forecast) -> str:
             if low is not None
             else f"Most draws never meet {f.event} within the cap of {power(f.cap)} FLOP{share}."
         )
+    why = f" ({f.reason})" if f.reason else ""
     return (
-        f"Not identified: these data do not say where, or whether, a model meets {f.event}. "
+        f"Not identified{why}: these data do not say where, or whether, a model meets {f.event}. "
         "That is no evidence of safety; models over more orders of magnitude of compute would decide it."
     )
 
@@ -91,7 +100,7 @@ def _answer(s: Scaling, placed: list[Point]) -> str:
     if s.forecast is not None:
         said = status_words(s.forecast)
     else:
-        best = max(placed, key=lambda p: p.estimate)
+        best = max(placed, key=lambda p: (shown_value(p) or 0.0, p.model))
         said = (
             f"The highest of {count(len(placed), 'model')} is {best.model} "
             f"with {interval(best.estimate, best.lcb, best.ucb)}; no crossing was forecast for this metric."
@@ -101,6 +110,11 @@ def _answer(s: Scaling, placed: list[Point]) -> str:
 
 def _note(s: Scaling, placed: list[Point]) -> str:
     parts = ["Bars are one-sided bounds on each side of the estimate."]
+    opened = [p for p in placed if not math.isfinite(p.estimate)]
+    if opened:
+        parts.append(
+            f"{count(len(opened), 'model')} with an open estimate: drawn small, at the bound that is known."
+        )
     if s.band is not None:
         parts.append(
             "The band is for a new model of an unseen model family (90 %), not for the mean of the fit."
@@ -111,6 +125,10 @@ def _note(s: Scaling, placed: list[Point]) -> str:
         parts.append(
             "Hollow marks are SIMULATED models: they check the pipeline and say nothing of any real model."
         )
+    if s.forecast is not None:
+        parts += [
+            f"{line[0].upper()}{line[1:]}." for line in (s.forecast.condition, *s.forecast.flags) if line
+        ]
     if s.forecast is not None and s.forecast.worst_case is not None:
         low, mid, high = s.forecast.worst_case
         parts.append(
@@ -131,14 +149,20 @@ def _value(s: Scaling, value: float) -> float:
     return math.log2(value) if value > 0 else -math.inf
 
 
-def _y_axis(s: Scaling, points: list[Point], start: float, stop: float) -> Axis:
+def _y_axis(s: Scaling, points: list[Point], x: Scale, start: float, stop: float) -> Axis:
+    """The y axis: rates from 0 to 1, else the range of estimates, lines and band; a long bar may leave the picture."""
     name = f"{s.label}, {s.unit}"
     if s.scale == "logit":
         return Axis(Scale(0.0, 1.0, start, stop), [(v / 10, f"{v / 10:g}") for v in range(0, 11, 2)], name)
-    wanted = [_value(s, v) for p in points for v in (p.estimate, p.lcb, p.ucb)]
+    middles = [_value(s, v) for p in points if (v := shown_value(p)) is not None]
+    reach = 3.0 if s.scale == "log2" else (max(middles) - min(middles)) or 1.0
+    bars = [_value(s, v) for p in points for v in (p.lcb, p.ucb)]
+    wanted = [*middles, *(max(min(v, max(middles) + reach), min(middles) - reach) for v in bars)]
     wanted += [_value(s, v) for v in (s.forecast.threshold if s.forecast else None, s.alert) if v is not None]
     if s.band is not None:
-        wanted += [_value(s, v) for v in (*s.band.q05, *s.band.q95)]
+        wanted += [
+            _value(s, v) for q in (s.band.q05, s.band.q95) for at, v in zip(s.band.x, q) if x.inside(at)
+        ]
     finite = [v for v in wanted if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if s.scale == "log2":
@@ -190,14 +214,14 @@ def _keys(s: Scaling, placed: list[Point], families: dict[str, int]) -> list[Key
 def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dict[str, int]) -> Canvas:
     narrow = width < 500
     keys = _keys(s, placed, families)
-    left, right, top, bottom = 46.0, width - 14.0, 42.0, (300.0 if narrow else 390.0)
+    left, right, top, bottom = 56.0, width - 14.0, 42.0, (300.0 if narrow else 390.0)
     c = Canvas(
         uid, width, bottom + 52 + legend_height(keys, width - 16), f"{s.label} on {s.family} against training compute",
         _answer(s, placed),
     )  # fmt: skip
     low, high, last = _x_range(s, placed)
     x = Scale(low, high, left, right)
-    y_axis = _y_axis(s, placed, bottom, top)
+    y_axis = _y_axis(s, placed, x, bottom, top)
     y = y_axis.scale
     if s.forecast is not None and high > last:
         c.rect(x.at(last), top, right - x.at(last), bottom - top, "ext")
@@ -218,21 +242,21 @@ def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dic
     if s.alert is not None and y.inside(_value(s, s.alert)):
         c.line(left, y.at(_value(s, s.alert)), right, y.at(_value(s, s.alert)), "alert")
     many = len(placed) > 30
-    for p in placed:
+    for p in sorted(placed, key=lambda p: p.role == "real"):  # real models on top
         at = x.at(p.log10_flop or 0.0)
         index = families[p.model_family]
         colour = GREY if index == MAX_FAMILIES else colour_of(index)
         lo, hi = (y.at(_value(s, v)) for v in (p.lcb, p.ucb))
-        c.line(at, lo, at, hi, "ci", stroke=colour)
+        c.line(at, lo, at, hi, "whisker faint" if many and p.role != "real" else "whisker", stroke=colour)
         tip = f"{p.model} ({p.role}): {interval(p.estimate, p.lcb, p.ucb)} at {power(p.log10_flop)} FLOP"
         c.mark(
             at,
-            y.at(_value(s, p.estimate)),
+            y.at(_value(s, shown_value(p) or 0.0)),
             index,
             colour,
             hollow=p.role == "SIMULATED",
             tip=tip,
-            size=3.6 if many else 5.0,
+            size=3.4 if (many and p.role != "real") or not math.isfinite(p.estimate) else 5.0,
         )
     real = [p for p in placed if p.role == "real"]
     if len(real) <= 4:
@@ -241,7 +265,7 @@ def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dic
             end = at + 9 + width_of(word) > right
             c.text(
                 at - 9 if end else at + 9,
-                y.at(_value(s, p.estimate)) - 7,
+                y.at(_value(s, shown_value(p) or 0.0)) - 7,
                 word,
                 "t tb halo",
                 "end" if end else "start",

@@ -144,6 +144,8 @@ class Forecast:
     reason: str = ""
     flags: tuple[str, ...] = ()
     condition: str = ""
+    as_of: str = ""
+    p_breached: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from dangercurve.analysis.report.svg import Canvas, Scale, fit, width_of
+from dangercurve.analysis.report.svg import Canvas, Scale, fit, shown, width_of
 
 WIDE, NARROW = 860.0, 350.0
 MAX_TABLE = 250
+MAX_SENTENCE = 2000
 PALETTE = ("#0b5fa5", "#b8420f", "#0a7a55", "#7b4aa8", "#8a6500", "#b0306a", "#0f7380", "#5d4f45")
 GREY = "#5b6470"
 Row = tuple[object, ...]
@@ -22,13 +23,13 @@ class Figure:
 
     id: str
     question: str
-    answer: str
+    answer: Markup
     wide: Markup | None
     narrow: Markup | None
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     n_rows: int
-    note: str = ""
+    note: Markup
 
 
 Draw = Callable[[str, float], Canvas]
@@ -47,8 +48,21 @@ def figure(
     wide = draw(f"{uid}-w", WIDE).render() if draw else None
     narrow = draw(f"{uid}-n", NARROW).render() if draw else None
     return Figure(
-        uid, question, answer, wide, narrow, tuple(columns), tuple(rows[:MAX_TABLE]), len(rows), note
+        uid,
+        question,
+        safe(answer),
+        wide,
+        narrow,
+        tuple(columns),
+        tuple(rows[:MAX_TABLE]),
+        len(rows),
+        safe(note),
     )
+
+
+def safe(text: str) -> Markup:
+    """A sentence of ours as markup: one harmless line, longer than a single cell may be."""
+    return Markup(escape(shown(text, MAX_SENTENCE)))  # noqa: S704  # escaped right here
 
 
 def colour_of(index: int) -> str:

@@ -95,15 +95,17 @@ def _cell(c: Canvas, r: LevelRate | None, x: float, y: float, w: float, h: float
         c.text(x + w / 2, y + h - 6, NOTHING, "t tm", "middle")
         return
     tip = f"{r.model}, level {r.level}: {interval(r.estimate, r.lcb, r.ucb)}, n {r.n_instances}"
-    c.rect(x + 1, y + 1, w - 2, h - 2, "cell", tip, fill=_shade(r.estimate))
+    c.rect(x + 1, y + 1, w - 2, h - 2, "cell", tip, fill=shade(r.estimate))
     word = f"{r.estimate:.2f}"
     if width_of(word) <= w:
         c.text(x + w / 2, y + h - 6, word, "t inv" if r.estimate > 0.5 else "t", "middle")
 
 
-def _shade(share: float) -> str:
+def shade(share: float) -> str:
     low, high = (236, 242, 248), (8, 62, 118)
-    dark = share if share <= 0.5 else 0.5 + (share - 0.5) * 1.0 + 0.12 * (1 - share) * 2
+    dark = (
+        share if share <= 0.5 else 0.68 + 0.64 * (share - 0.5)
+    )  # a step, so that white text can be read on it
     return "#" + "".join(f"{round(a + (b - a) * dark):02x}" for a, b in zip(low, high, strict=True))
 
 

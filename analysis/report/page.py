@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -23,7 +23,7 @@ from dangercurve.analysis.report.twins import twins
 from dangercurve.analysis.report.words import NOTHING, count, interval, num, percent
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-MAX_TEXT = 400
+MAX_TEXT = 300
 ROLE_WORDS: tuple[tuple[Role, str], ...] = (("real", "real"), ("SIMULATED", "SIMULATED"), ("bot", "bots"))
 MAX_CURVES, MAX_LADDERS = 6, 6
 FIXED_TEXT = (
@@ -43,6 +43,7 @@ class Section:
 
 def render(data: ReportData) -> str:
     """The page as a string. The same data gives the same bytes."""
+    data = clean(data)
     return _template("page.html.j2").render(
         data=data,
         verdict=data.verdict,
@@ -109,12 +110,32 @@ def trigger_rows(data: ReportData) -> list[tuple[str, str, str]]:
     return [(t.name, "yes" if t.passed else "NO", t.why) for t in found]
 
 
+def clean(data: ReportData) -> ReportData:
+    """The same data with every text as one harmless line of at most MAX_TEXT characters."""
+    found = _clean(data)
+    if not isinstance(found, ReportData):
+        raise TypeError("clean keeps the type of what it is given")
+    return found
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return shown(value, MAX_TEXT)
+    if isinstance(value, tuple):
+        return tuple(_clean(item) for item in value)
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _clean(getattr(value, f.name)) for f in fields(value)})
+    return value
+
+
 def escape_on_output(value: object) -> object:
     """What every `{{ ... }}` passes through before autoescape: text becomes one harmless line, None a dash."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, str):
-        return shown(value, MAX_TEXT)
+        return shown(value, 2 * MAX_TEXT)
     if isinstance(value, float):
         return num(value)
     return NOTHING if value is None else value

@@ -162,7 +162,7 @@ def _status_answer(data: ReportData) -> str:
         f"{n.replace('_', ' ')} {count}" for n, count in sorted(lost.items(), key=lambda kv: -kv[1]) if count
     ]
     if good == 0:
-        return f"None: no sample of {total:,} was scored ({', '.join(parts)})."
+        return f"Nothing is: none of {count(total, 'sample')} was scored ({', '.join(parts)})."
     if good == total:
         return f"All {count(total, 'sample')} of {count(len(data.statuses), 'model')} were scored."
     worst = min((s for s in data.statuses if s.total), key=lambda s: (_scored(s, data.status_names), s.model))

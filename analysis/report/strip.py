@@ -28,7 +28,7 @@ def strip(verdict: Verdict) -> Figure:
 
     def draw(uid: str, width: float) -> Canvas:
         narrow = width < 500
-        left, right = (8.0, width - 26.0) if narrow else (250.0, width - 140.0)
+        left, right = (20.0, width - 26.0) if narrow else (250.0, width - 140.0)
         step, top = (58.0, 24.0) if narrow else (34.0, 24.0)
         bottom = top + step * len(shown)
         c = Canvas(
@@ -42,6 +42,7 @@ def strip(verdict: Verdict) -> Figure:
         for share in (0.0, 0.5, 1.0, 1.5):
             c.line(x.at(share), top - 6, x.at(share), bottom, "grid")
             c.text(x.at(share), bottom + 16, f"{100 * share:.0f} %", "t tm", "middle")
+        c.line(x.at(1.0), top - 6, x.at(1.0), bottom, "thr")
         for index, claim in enumerate(shown):
             base = top + step * index
             at = base + (36.0 if narrow else 14.0)
@@ -51,7 +52,6 @@ def strip(verdict: Verdict) -> Figure:
             c.text(width - 8, base + 18, word, f"t tb v-{_class(claim.verdict)}", "end")
             c.line(left, at, right, at, "track")
             _row(c, claim, x, at)
-        c.line(x.at(1.0), top - 6, x.at(1.0), bottom, "thr")
         c.text((left + right) / 2, bottom + 34, "share of the threshold", "t", "middle")
         legend(c, KEYS, 8, bottom + 54, width - 16)
         return c
@@ -74,16 +74,23 @@ def share_of(claim: Claim, value: float | None) -> float | None:
     return t / value if value > 0 else math.inf
 
 
+def unbounded(claim: Claim) -> bool:
+    """Whether there is an estimate and no finite upper bound: no number of the data excludes any value."""
+    return claim.estimate is not None and claim.B is None and claim.T is not None
+
+
 def _row(c: Canvas, claim: Claim, x: Scale, y: float) -> None:
     low, high, bound, worst, mid, alert = (
         share_of(claim, v) for v in (claim.lcb, claim.ucb, claim.B, claim.B_worst, claim.estimate, claim.W)
     )
     tip = f"{claim.id}: estimate {interval(claim.estimate, claim.lcb, claim.ucb)}, B {num(claim.B)}, T {num(claim.T)}"
+    if bound is None and mid is None:
+        c.text(x.at(0) + 6, y + 4, "no number", "t tm halo")
+        return
     if alert is not None:
         c.line(x.at(alert), y - 9, x.at(alert), y + 9, "alert")
-    if bound is None and mid is None:
-        c.text(x.at(0) + 6, y + 4, "no number" + (": " + claim.reasons[0] if claim.reasons else ""), "t tm")
-        return
+    if unbounded(claim):
+        bound = math.inf
     start = x.at(low if low is not None else (mid if mid is not None else 0.0))
     if low is not None and high is not None:
         lo, hi = sorted((low, high))
@@ -103,6 +110,8 @@ def _row(c: Canvas, claim: Claim, x: Scale, y: float) -> None:
 
 def _near(claim: Claim) -> float:
     near = claim.proximity if claim.proximity is not None else share_of(claim, claim.B)
+    if near is None and unbounded(claim):
+        return math.inf
     return near if near is not None and not math.isnan(near) else -1.0
 
 
@@ -117,6 +126,8 @@ def _answer(verdict: Verdict) -> str:
     nearest = max(verdict.claims, key=_near)
     if _near(nearest) < 0:
         return first + " No claim has a number to compare with its threshold."
+    if math.isinf(_near(nearest)):
+        return f"{first} {nearest.id} has no finite upper bound: no value is excluded."
     return f"{first} Nearest to its threshold is {nearest.id}, with its bound at {percent(_near(nearest))} of it."
 
 

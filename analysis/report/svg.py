@@ -13,14 +13,21 @@ from markupsafe import Markup
 
 from dangercurve._text import printable
 
-CHARACTER = 6.3  # width of an average character of the 12 px figure font, in px
+CHARACTER = 6.9  # width of a character of the 12 px figure font, in px; on the wide side of common fonts
 _STACKED = re.compile(r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{2})"
                       r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # fmt: skip
 
 
 def shown(text: object, limit: int = 400) -> str:
-    """`text` as one harmless line: `printable`, and no more than two combining marks on one letter."""
-    return _STACKED.sub(r"\1", printable(text, limit))
+    """`text` as one harmless line: `printable`, at most two combining marks on a letter, long text cut in its middle.
+
+    The two ends stay, because they tell long names apart.
+    """
+    raw = str(text)
+    if len(raw) <= limit:
+        return _STACKED.sub(r"\1", printable(raw, limit))
+    head, tail = raw[: limit * 3 // 4], raw[-(limit // 4) :]
+    return f"{shown(head, limit)}… ({len(raw)} characters) …{shown(tail, limit)}"
 
 
 def width_of(text: str) -> float:
@@ -37,11 +44,11 @@ def fit(text: object, px: float) -> str:
     line = shown(text, 200)
     if width_of(line) <= px:
         return line
-    keep = len(line)
-    while keep > 2 and width_of(line[:keep]) + CHARACTER > px:
-        keep -= 1
-    head = (keep + 1) // 2
-    return f"{line[:head]}…{line[len(line) - (keep - head) :]}" if keep > 2 else "…"
+    for keep in range(min(len(line) - 1, int(px / CHARACTER) + 1), 1, -1):
+        cut = f"{line[: (keep + 1) // 2]}…{line[len(line) - keep // 2 :]}"
+        if width_of(cut) <= px:
+            return cut
+    return "…"
 
 
 @dataclass(frozen=True, slots=True)

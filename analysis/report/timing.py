@@ -7,7 +7,7 @@ import math
 from dangercurve.analysis.report.capability import status_words
 from dangercurve.analysis.report.data import Forecast
 from dangercurve.analysis.report.figure import Figure, Key, Row, figure, legend, legend_height, whisker
-from dangercurve.analysis.report.svg import Canvas, Scale, fit, ticks
+from dangercurve.analysis.report.svg import Canvas, Scale, fit, ticks, width_of
 from dangercurve.analysis.report.words import NOTHING, count, listing, num, percent, power
 
 MAX_DATES = 6
@@ -73,6 +73,7 @@ def dates(forecasts: tuple[Forecast, ...]) -> Figure:
             150.0,
             [
                 Key("reached between two dates", cls="bar", box=True),
+                Key("already reached", cls="already", box=True),
                 Key("later, or never", cls="never", box=True),
             ],
         )
@@ -107,6 +108,8 @@ def dates(forecasts: tuple[Forecast, ...]) -> Figure:
 
 def _dates_row(c: Canvas, f: Forecast, top: float, width: float) -> None:
     steps, before = [], 0.0
+    if f.p_breached:
+        steps, before = [("already", f.p_breached)], f.p_breached
     for day, p in f.p_by:
         steps.append((day, max(p - before, 0.0)))
         before = max(before, p)
@@ -124,9 +127,17 @@ def _dates_row(c: Canvas, f: Forecast, top: float, width: float) -> None:
     every = max(1, math.ceil(40.0 / slot))
     for index, (day, p) in enumerate(steps):
         at = left + slot * index
-        c.rect(at + 0.12 * slot, y.at(p), 0.76 * slot, base - y.at(p), "bar", f"by {day}: +{percent(p)}")
+        kind, tip = (
+            ("already", f"already reached on {f.as_of}")
+            if day == "already"
+            else ("bar", f"by {day}, not before")
+        )
+        c.rect(at + 0.12 * slot, y.at(p), 0.76 * slot, base - y.at(p), kind, f"{tip}: {percent(p)}")
         if index % every == 0 and at + slot / 2 < right - 1.4 * slot - 24:
-            c.text(at + slot / 2, base + 15, day[:4] if day[4:] == "-12-31" else day[:7], "t tm", "middle")
+            word = "already" if day == "already" else day[:4] if day[4:] == "-12-31" else day[:7]
+            c.text(
+                at + slot / 2, base + 15, word if width_of(word) < slot * every else "now", "t tm", "middle"
+            )
     at = right - 1.2 * slot
     c.rect(at, y.at(rest), 1.1 * slot, base - y.at(rest), "never", f"later or never: {percent(rest)}")
     c.text(right, base + 15, "later", "t tm", "end")
@@ -182,9 +193,16 @@ def _date_answer(dated: list[Forecast], every: tuple[Forecast, ...]) -> str:
     if f.status == "not_identified":
         return f"{label}The crossing of {f.event} is not identified, so its date is not either."
     by, p = f.p_by[-1]
-    middle = f"in the median on {mid}" if mid else "in the median never within the cap"
+    words = [_day(day, f.as_of) for day in (low, mid, high)]
     more = f" {count(len(every) - 1, 'further forecast')} below." if len(every) > 1 else ""
     return (
-        f"{label}The {f.frontier or 'compute'} frontier reaches the crossing of {f.event} on {f.family} {middle} "
-        f"(90 % interval {low or 'never'} to {high or 'never'}); by {by} with probability {percent(p)}.{more}"
+        f"{label}In the median the {f.frontier or 'compute'} frontier reaches the crossing of {f.event} on {f.family} "
+        f"{words[1]} (90 % interval: {words[0]} to {words[2]}); by {by} with probability {percent(p)}.{more}"
     )
+
+
+def _day(day: str | None, as_of: str) -> str:
+    """A date of a forecast in words: ISO days compare as text."""
+    if day is None:
+        return "never within the cap"
+    return "already" if as_of and day <= as_of else day

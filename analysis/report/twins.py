@@ -100,7 +100,7 @@ def _panel(
     for k, twin in enumerate(names):
         for r in (r for r in rows if r.twin == twin):
             at = left + slot * (levels.index(r.level) + 0.5) + gap * (k - (len(names) - 1) / 2)
-            c.line(at, y.at(r.lcb), at, y.at(r.ucb), "ci", stroke=colour_of(k))
+            c.line(at, y.at(r.lcb), at, y.at(r.ucb), "whisker", stroke=colour_of(k))
             tip = f"{twin}, level {r.level}: {interval(r.estimate, r.lcb, r.ucb)}, n {r.n_instances}"
             c.mark(at, y.at(r.estimate), k, colour_of(k), hollow=r.role == "SIMULATED", tip=tip, size=4)
     c.line(left, bottom, right, bottom, "ax")

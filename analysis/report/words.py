@@ -16,11 +16,11 @@ def num(value: float | None, digits: int = 3) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    if abs(value) >= 10 ** max(digits, 4):
+    if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.{digits}g}"
     text = f"{value:.{digits}g}"
     if "e" in text and abs(value) >= 1e-4:
-        text = f"{value:.{digits + 3}f}".rstrip("0")
+        text = f"{value:.{digits + 3}f}".rstrip("0").rstrip(".")
     return text.replace("-", "−")
 
 
@@ -33,7 +33,7 @@ def percent(share: float | None) -> str:
     if 0.999 < share < 1:
         return ">99.9 %"
     value = 100 * share
-    whole = value == 0 or (value >= 10 and abs(value - round(value)) < 0.05)
+    whole = abs(value - round(value)) < 0.05
     return f"{value:.0f} %" if whole else f"{value:.1f} %"
 
 
