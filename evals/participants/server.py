@@ -230,8 +230,17 @@ class LlamaServer:
 
     def get(self, path: str, timeout_s: float = 5.0) -> dict[str, object]:
         """The JSON object at `path` of the running server (`/health`, `/props`). Raises OSError where none comes."""
-        headers = {"Authorization": f"Bearer {self.api_key}"}
-        request = urllib.request.Request(self.address + path, headers=headers)  # noqa: S310 (our own loopback)
+        return self._ask(path, None, timeout_s)
+
+    def complete(self, prompt: str, max_tokens: int, timeout_s: float = 120.0) -> dict[str, object]:
+        """A greedy completion of plain text, with llama.cpp's own `timings`."""
+        body = {"prompt": prompt, "max_tokens": max_tokens, "temperature": 0, "cache_prompt": False}
+        return self._ask("/v1/completions", body, timeout_s)
+
+    def _ask(self, path: str, body: dict[str, object] | None, timeout_s: float) -> dict[str, object]:
+        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, data, headers)  # noqa: S310 (our own loopback)
         with _OPENER.open(request, timeout=timeout_s) as response:
             answer = json.loads(response.read())
         if not isinstance(answer, dict):
