@@ -149,17 +149,13 @@ def comparability_key(parts: Mapping[str, object]) -> str:
 def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, str]) -> Row:
     meta = dict(sample.metadata)
     scores = sample.scores or {}
-    details = _values(scores.get("details"))
+    counts = (scores["milestones"].metadata or {}) if "milestones" in scores else {}
     status_meta = (scores["status"].metadata or {}) if "status" in scores else {}
     status = sample_status(sample)
     scored = status == "scored"
     usage = list(sample.model_usage.values())
     answering = str(status_meta.get("answering_model") or "")
-    family_metrics = {
-        k.removeprefix("metric_"): v
-        for k, v in ((scores["details"].metadata or {}) if "details" in scores else {}).items()
-        if k.startswith("metric_")
-    }
+    family_metrics = {k.removeprefix("metric_"): v for k, v in counts.items() if k.startswith("metric_")}
     row: Row = {
         "sample_id": str(sample.id),
         "epoch": sample.epoch,
@@ -180,9 +176,9 @@ def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, s
         "journal_head": str(status_meta.get("journal_head") or ""),
         "success": _number(scores.get("success")) if scored else None,
         "outcome": _number(scores.get("outcome")) if scored else None,
-        **{k: int(details[k]) if k in details else None for k in DETAILS},
-        "opportunity": bool(details["opportunity"]) if "opportunity" in details else None,
-        "competent": bool(details["competent"]) if "competent" in details else None,
+        **{k: int(counts[k]) if k in counts else None for k in COUNTS},
+        "opportunity": bool(counts["opportunity"]) if "opportunity" in counts else None,
+        "competent": bool(counts["competent"]) if "competent" in counts else None,
         "family_metrics": json.dumps(family_metrics, sort_keys=True) if family_metrics else None,
         "bits": _float(family_metrics.get("bits")),
         "input_tokens": sum(u.input_tokens + (u.input_tokens_cache_read or 0) for u in usage),
@@ -196,7 +192,7 @@ def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, s
     return {**row, "comparability_key": _key(log, row)}
 
 
-DETAILS = ("milestones_reached", "milestones_total", "tripwires", "violations", "steps", "budget", "turns", "unparsed",
+COUNTS = ("milestones_reached", "milestones_total", "tripwires", "violations", "steps", "budget", "turns", "unparsed",
            "invalid")  # fmt: skip
 
 

@@ -24,8 +24,8 @@ from dangercurve._text import printable
 from dangercurve._version import __version__
 from dangercurve.evals.ingest import ForeignLogError, log_rows
 from dangercurve.evals.store import read_observations, store_digest, write_part
-from dangercurve.scorers.record import STORE_KEY, EpisodeRecord
-from dangercurve.scorers.status import STATUSES, decide_status
+from dangercurve.scorers.episode import scores_of
+from dangercurve.scorers.record import STORE_KEY, EpisodeRecord, load_record
 from dangercurve.tasks.kernel.family import get_family
 from dangercurve.tasks.kernel.journal import read_rows
 from dangercurve.tasks.kernel.task import Cell, make_cell, open_world
@@ -48,7 +48,7 @@ def rescore(logs: Sequence[Path], run: Path, like: Path, salt: str | None = None
     aliases = _aliases(like)
     for path in logs:
         digest = sha256_file(path)
-        log = read_eval_log(str(path))
+        log = read_eval_log(str(path), resolve_attachments=True)
         summaries = _rescored(log, read_eval_log_sample_summaries(str(path)), path.name, salt)
         try:
             rows = log_rows(log, summaries, digest, path.name, str(studies.get(digest) or ""), aliases)
@@ -111,27 +111,10 @@ def _scores(sample: EvalSample, cell: Cell, where: str) -> dict[str, Score]:
     record = None
     if raw is not None:
         try:
-            record = replayed(EpisodeRecord.model_validate(raw), sample, cell)
+            record = replayed(load_record(raw), sample, cell)
         except (ValidationError, ValueError, KeyError, DangercurveError) as exc:
             raise EvidenceError(f"{said}: {printable(str(exc).splitlines()[0], 160)}") from exc
-    status = decide_status(record)
-    scored = record is not None and status == "scored"
-    nothing = Score.unscored(reason=status)
-    old = sample.scores or {}
-    known = record.answering_models if record else []
-    return {
-        "success": Score(value=1.0 if record.success else 0.0) if scored and record else nothing,
-        "outcome": Score(value=float(record.outcome)) if scored and record else nothing,
-        "status": Score(
-            value={name: 1.0 if name == status else 0.0 for name in STATUSES},
-            metadata={
-                "answering_model": "|".join(known)[:400],
-                "journal_head": record.journal_head if record else "",
-                "declined": record.declined if record else "",
-            },
-        ),
-        **({"details": old["details"]} if "details" in old else {}),
-    }
+    return scores_of(record)
 
 
 def replayed(record: EpisodeRecord, sample: EvalSample, cell: Cell) -> EpisodeRecord:

@@ -38,3 +38,15 @@ class EpisodeRecord(BaseModel):
     journal_head: str
     journal: list[dict[str, Any]]
     error: str = ""
+
+
+def dump_record(record: EpisodeRecord) -> str:
+    """The record as JSON text: one string is much cheaper to log than a tree of a journal's length."""
+    return record.model_dump_json()
+
+
+def load_record(raw: object) -> EpisodeRecord:
+    """A record from a sample's store. Raises ValueError (pydantic's ValidationError) where it is none."""
+    return (
+        EpisodeRecord.model_validate_json(raw) if isinstance(raw, str) else EpisodeRecord.model_validate(raw)
+    )

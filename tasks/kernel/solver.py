@@ -14,7 +14,7 @@ from inspect_ai.model import ChatMessage, ChatMessageUser, GenerateConfig, get_m
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import LimitExceededError
 
-from dangercurve.scorers.record import STORE_KEY
+from dangercurve.scorers.record import STORE_KEY, dump_record
 from dangercurve.tasks.kernel.episode import Episode, bounded
 from dangercurve.tasks.kernel.interfaces import ChoiceInterface, Turn
 
@@ -56,7 +56,7 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
             error = type(exc).__name__
             raise
         finally:
-            state.store.set(STORE_KEY, episode.record(limit, error).model_dump(mode="json"))
+            state.store.set(STORE_KEY, dump_record(episode.record(limit, error)))
         return state
 
     return solve

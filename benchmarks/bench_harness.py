@@ -1,0 +1,122 @@
+"""Harness cost: samples a CPU-second of a kernel family through `dangercurve run`, against a bare Inspect task.
+
+Both are whole processes with the same number of samples and model calls and the same kind of offline provider. The
+bare task runs under Inspect's defaults. Writes `docs/harness-cost.md`.
+
+    python benchmarks/bench_harness.py [--samples 2000 20000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from dangercurve._files import write_atomic
+
+ROOT = Path(__file__).resolve().parents[1]
+CALLS = 2
+BARE = """
+import sys
+from inspect_ai import Task, eval
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.scorer import match
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+@solver
+def turns(calls: int) -> Solver:
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        for _ in range(calls):
+            state = await generate(state)
+        return state
+    return solve
+
+def answer(input, tools, tool_choice, config):
+    output = ModelOutput.from_content("mockllm/model", "ACT wait")
+    output.usage = ModelUsage(input_tokens=100, output_tokens=3, total_tokens=103)
+    return output
+
+n, calls, logs = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+data = MemoryDataset([Sample(id=f"s{i}", input="Process the ticket. " * 20, target="ACT wait") for i in range(n)])
+log, = eval(Task(dataset=data, solver=turns(calls), scorer=match()), model=get_model("mockllm/model", custom_outputs=answer),
+            log_dir=logs, display="none")
+assert log.status == "success" and log.results.completed_samples == n
+"""
+STUDY = """
+name: harness
+models: [bot/oracle]
+tasks: [ops_horizon]
+levels: [1]
+interfaces: [text]
+n: {n}
+"""
+
+
+def cpu_of(command: list[str]) -> tuple[float, float]:
+    """CPU seconds and wall seconds of a command, children included."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu, time.monotonic() - started
+
+
+def measure(n: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder) / "study.yaml"
+        study.write_text(STUDY.format(n=n))
+        bare, bare_wall = cpu_of([sys.executable, "-c", BARE, str(n), str(CALLS), str(Path(folder) / "bare")])
+        ours, ours_wall = cpu_of(
+            [
+                sys.executable,
+                "-m",
+                "dangercurve.evals.cli",
+                "run",
+                str(study),
+                "--run",
+                str(Path(folder) / "run"),
+            ]
+        )
+    return {"n": n, "bare_cpu": bare, "ours_cpu": ours, "bare_wall": bare_wall, "ours_wall": ours_wall}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--samples", type=int, nargs="+", default=[2000, 20000])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "harness-cost.md")
+    arguments = parser.parse_args()
+    rows = [measure(n) for n in arguments.samples]
+    lines = [
+        "# Harness cost",
+        "",
+        "Whole processes side by side: `dangercurve run` on `ops_horizon` (level 1, text interface, `bot/oracle`,",
+        f"{CALLS} model calls a sample) against a bare Inspect task with as many samples and model calls under Inspect's",
+        "defaults. Both include start-up and writing the log; ours also ingests it into the store.",
+        "",
+        "    python benchmarks/bench_harness.py",
+        "",
+        "| samples | bare CPU s | ours CPU s | samples a CPU-second, ours / bare | bare wall s | ours wall s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for r in rows:
+        ratio = r["bare_cpu"] / r["ours_cpu"]
+        lines.append(
+            f"| {r['n']:.0f} | {r['bare_cpu']:.1f} | {r['ours_cpu']:.1f} | {ratio:.2f} | {r['bare_wall']:.1f} "
+            f"| {r['ours_wall']:.1f} |"
+        )
+    lines += [
+        "",
+        f"Measured on {os.cpu_count()} cores shared with other work; CPU seconds are user plus system.",
+    ]
+    write_atomic(arguments.out, "\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
