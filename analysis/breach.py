@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from dangercurve._errors import DataError
 from dangercurve.analysis.dates import decimal_year, from_decimal_year, iso_or_none
 from dangercurve.analysis.frontier import FrontierDraws
+
+if TYPE_CHECKING:
+    from dangercurve.analysis.trend import TrendDraws
 
 FloatArray = NDArray[np.float64]
 
@@ -83,6 +87,29 @@ def time_to_breach(
         cap=cap,
         as_of=as_of,
         end=float(frontier.years[-1]),
+        dates=dates,
+    )
+
+
+def time_route(
+    threshold_minutes: float, trend: TrendDraws, *, as_of: date, dates: Sequence[date] = ()
+) -> TimeToBreach:
+    """The direct route: the date at which the trend of horizons reaches `threshold_minutes`, without compute.
+
+    `trend` comes from `trend_draws`; draws that do not get there by its end are "never".
+    Raises DataError for a threshold that is not a positive number of minutes.
+    """
+    if not (np.isfinite(threshold_minutes) and threshold_minutes > 0):
+        raise DataError(f"a horizon threshold must be a positive number of minutes, got {threshold_minutes}")
+    paths = FrontierDraws(trend.years, trend.log2_minutes, "time", "trend", trend.seed)
+    reached = arrival_years(np.full(len(trend.log2_minutes), np.log2(threshold_minutes)), paths)
+    return summarise_years(
+        reached,
+        frontier="time",
+        scenario="trend",
+        cap=None,
+        as_of=as_of,
+        end=float(trend.years[-1]),
         dates=dates,
     )
 
