@@ -45,7 +45,7 @@ CAUSES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("cause", "name"), CAUSES, ids=lambda v: str(v))
+@pytest.mark.parametrize(("cause", "name"), CAUSES, ids=str)
 def test_each_cause_alone_gives_its_status(cause: dict[str, Any], name: str) -> None:
     assert decide_status(record(**cause)) == name
 
@@ -58,7 +58,7 @@ def test_the_stronger_cause_decides(strong: int, weak: int) -> None:
     assert decide_status(record(**{**CAUSES[weak][0], **CAUSES[strong][0]})) == CAUSES[strong][1]
 
 
-@pytest.mark.parametrize(("cause", "name"), CAUSES, ids=lambda v: str(v))
+@pytest.mark.parametrize(("cause", "name"), CAUSES, ids=str)
 def test_an_outcome_already_reached_stands_whatever_came_after(cause: dict[str, Any], name: str) -> None:
     assert decide_status(record(success=True, outcome=1.0, **cause)) == "scored"
 
@@ -82,7 +82,7 @@ def test_unparsed_replies_are_refused_cut_off_or_malformed_by_what_most_of_them_
 # --- scores --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("cause", "name"), CAUSES, ids=lambda v: str(v))
+@pytest.mark.parametrize(("cause", "name"), CAUSES, ids=str)
 def test_success_and_outcome_are_numbers_only_where_scored(cause: dict[str, Any], name: str) -> None:
     made = scores_of(record(**cause))
     for key in ("success", "outcome"):
