@@ -107,7 +107,7 @@ class CurveFit:
             self.form,
             self.centre,
             params,
-            streams[1].standard_normal(n) * self.family_sd * inflate,
+            streams[1].standard_t(max(self.n_families - 2, 2), n) * self.family_sd,
             streams[2].standard_normal(n) * self.residual_sd * inflate,
         )
 
@@ -270,7 +270,8 @@ def _latent_scales(
     inside = residual - gain * centre[codes]
     within = float((inside**2).sum() / weight.sum() * codes.size / within_df)
     within = min(within, total)
-    return float(np.sqrt(total - within)), float(np.sqrt(max(within, 0.05 * total)))
+    between = (total - within) * counts.size / max(counts.size - 2, 1)  # the curve took up two family effects
+    return float(np.sqrt(between)), float(np.sqrt(max(within, 0.05 * total)))
 
 
 def _last_value_fit(

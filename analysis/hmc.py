@@ -65,11 +65,12 @@ def sample_hmc(
         q, g = position, gradient
         p = momentum + 0.5 * size * g
         v = value
-        for leap in range(n_leap):
-            q = q + size * metric * p
-            v, g = log_density(q)
-            p = p + (size if leap < n_leap - 1 else 0.5 * size) * g
-        change = v - 0.5 * (p**2 * metric).sum(axis=1) - energy
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far is rejected below
+            for leap in range(n_leap):
+                q = q + size * metric * p
+                v, g = log_density(q)
+                p = p + (size if leap < n_leap - 1 else 0.5 * size) * g
+            change = v - 0.5 * (p**2 * metric).sum(axis=1) - energy
         rate = np.exp(np.minimum(np.where(np.isfinite(change), change, -np.inf), 0.0))
         accept = rng.random(chains) < rate
         position = np.where(accept[:, None], q, position)
@@ -99,8 +100,10 @@ def sample_hmc(
 
 
 def split_rhat(values: FloatArray) -> float:
-    """Split R-hat of `values` (chains, draws); 1 where all chains agree."""
+    """Split R-hat of `values` (chains, draws); 1 where all chains agree, NaN with fewer than four draws."""
     half = values.shape[1] // 2
+    if half < 2:
+        return float("nan")
     parts = np.concatenate([values[:, :half], values[:, half : 2 * half]])
     within = parts.var(axis=1, ddof=1).mean()
     between = half * parts.mean(axis=1).var(ddof=1)

@@ -6,7 +6,7 @@ ability of its own, a residual, and the error with which its compute is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,14 +23,15 @@ MAX_TARGET_CELLS = 100_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What the development protocol chose (docs/forecast-p1.md): priors, links and their weights, sampling effort.
+    """What the development protocol chose (docs/forecast-p1.md): priors, links with weights, sampling effort.
 
+    A link of weight 0.5 contributes half as many draws as one of weight 1.
     `change_probability` is the prior probability that a benchmark whose training trend is flat or falling changes its
     regime, and rises like the others, somewhere beyond the training range.
     """
 
     prior: Prior = field(default_factory=Prior)
-    links: tuple[str, ...] = ("gompertz", "logit")
+    links: tuple[tuple[str, float], ...] = (("gompertz", 1.0), ("logit", 0.5))
     effort: Effort = field(default_factory=Effort)
     compute_log10_sd: float = 0.05
     change_probability: float = 0.5
@@ -56,11 +57,13 @@ def forecast_with_posterior(
     chosen = settings or Settings()
     _check(train, targets)
     draws, posteriors = [], []
-    for name, stream in zip(chosen.links, np.random.SeedSequence(seed).spawn(len(chosen.links)), strict=True):
+    streams = np.random.SeedSequence(seed).spawn(len(chosen.links))
+    for (name, weight), stream in zip(chosen.links, streams, strict=True):
         first, second = stream.spawn(2)
         design, codes = training_design(train, targets, chosen.prior)
         model = JointModel(design, chosen.prior, name)
-        posterior = sample_posterior(model, np.random.default_rng(first), chosen.effort)
+        effort = replace(chosen.effort, draws=max(int(chosen.effort.draws * weight), 1))
+        posterior = sample_posterior(model, np.random.default_rng(first), effort)
         goal = target_design(targets, codes)
         draws.append(predict(model, posterior.draws, goal, codes, np.random.default_rng(second), chosen))
         posteriors.append(posterior)

@@ -49,7 +49,8 @@ def find_mode(model: JointModel, rng: np.random.Generator, max_steps: int = 60) 
         step = np.linalg.solve(information, gradient[0])
         for shrink in (1.0, 0.3, 0.1, 0.03):
             trial = z + shrink * step
-            new, new_gradient = model.log_density(trial[None])
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a bad trial is refused below
+                new, new_gradient = model.log_density(trial[None])
             if np.isfinite(new[0]) and new[0] > value[0]:
                 break
         else:

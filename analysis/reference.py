@@ -128,7 +128,7 @@ def _random_intercept(part: pd.DataFrame, goal: pd.DataFrame, rng: np.random.Gen
     for _ in range(15):
         prior = np.concatenate([_PRECISION, np.full(k, 1 / between)])
         params, value, J = _mode(x, y, floor, one, params, mean, prior, noise)
-        covariance = np.linalg.inv(J.T @ J / noise + np.diag(prior))
+        covariance = np.asarray(np.linalg.inv(J.T @ J / noise + np.diag(prior)))
         residual = y - value
         noise = float(np.mean(residual**2) + np.trace(J @ covariance @ J.T) / x.size) + 1e-6
         between = float(np.mean(params[2:] ** 2 + np.diag(covariance)[2:])) + 1e-4
@@ -160,15 +160,15 @@ def _mode(
 
     def at(p: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         value, (rise, rise_x) = _curve(p[0] + p[1] * x + one @ p[2:], x, floor)
-        J = np.column_stack([rise, rise_x, rise[:, None] * one])
-        return value, J, float(np.sum((y - value) ** 2) / noise + prior @ (p - mean) ** 2)
+        J: FloatArray = np.column_stack([rise, rise_x, rise[:, None] * one])
+        return value, np.asarray(J), float(np.sum((y - value) ** 2) / noise + prior @ (p - mean) ** 2)
 
     value, J, loss = at(params)
     damping = 1e-3
     for _ in range(40):
         hessian = J.T @ J / noise + np.diag(prior)
         gradient = J.T @ (y - value) / noise - prior * (params - mean)
-        step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), gradient)
+        step = np.asarray(np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), gradient))
         new_value, new_J, new_loss = at(params + step)
         if new_loss > loss:
             damping *= 10.0
@@ -176,7 +176,8 @@ def _mode(
                 break
             continue
         gain = loss - new_loss
-        params, value, J, loss = params + step, new_value, new_J, new_loss
+        params = np.asarray(params + step)
+        value, J, loss = new_value, new_J, new_loss
         damping *= 0.2
         if gain < 1e-6:
             break
