@@ -14,8 +14,10 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import cycle, pairwise
 from statistics import fmean
+from typing import Any
 
 from dangercurve.tasks.kernel.actions import Action
 from dangercurve.tasks.kernel.arms import PARAPHRASES, paraphrase_of, wordings
@@ -25,7 +27,7 @@ from dangercurve.tasks.kernel.floors import play_random, random_floor
 from dangercurve.tasks.kernel.interfaces import ChoiceInterface, action_help, get_interface
 from dangercurve.tasks.kernel.journal import chain, read_rows
 from dangercurve.tasks.kernel.lexicon import forbidden_terms
-from dangercurve.tasks.kernel.seeds import DEV_SALT, Salt
+from dangercurve.tasks.kernel.seeds import DEV_SALT, Instance, Salt
 from dangercurve.tasks.kernel.world import Setting, World
 
 NULL_LIMIT = 0.02
@@ -72,13 +74,21 @@ class Case:
     setting: Setting
 
     def world(self) -> AnyWorld:
-        return self.family.build(self.family.instance(self.level, self.index, DEV), self.setting)
+        instance = self.family.instance(self.level, self.index, DEV)
+        self.family.check(self.setting)
+        return self.family.world(instance, self.setting, _spec(self.family.generate, instance, self.setting))
 
     def solvable(self) -> bool:
         return self.setting.twin not in self.family.unsolvable
 
     def __str__(self) -> str:
         return f"level {self.level} index {self.index} {self.setting.label()}"
+
+
+@lru_cache(maxsize=64)
+def _spec(generate: Callable[[Instance, Setting], Any], instance: Instance, setting: Setting) -> Any:
+    """Specs are frozen: one drawing serves the worlds of a case."""
+    return generate(instance, setting)
 
 
 @dataclass(frozen=True)
@@ -169,12 +179,12 @@ def success_share(played: Iterable[AnyWorld]) -> float:
 
 
 def oracle_succeeds(family: Family, grid: Grid) -> Iterator[Finding]:
-    """The oracle reaches success in exactly its closed-form cost (never where the twin is unsolvable); outcome is 1
-    exactly then, and success implies all milestones, which never go back while it plays."""
+    """From a world that is not yet a success the oracle reaches it in exactly its closed-form cost (never where the
+    twin is unsolvable); outcome is 1 exactly then, and success implies all milestones, which never go back."""
     broken, solved = "", []
     todo = cases(family, grid)
     for case in todo:
-        world, steps, before, back = case.world(), cost_of(case), 0, False
+        world, steps, before, back = case.world(), cost_of(case), 0, case.world().success()
         while not world.done() and len(world.journal) < steps:
             world.play(world.oracle())
             if len(world.journal) % 16 == 0:
@@ -208,9 +218,9 @@ def cost_grows(family: Family, grid: Grid) -> Iterator[Finding]:
 
 
 def null_fails(family: Family, grid: Grid) -> Iterator[Finding]:
-    """Waiting for eight times the oracle's steps (256 at most) wins nothing."""
+    """Waiting for eight times the oracle's steps (128 at most) wins nothing."""
     todo = cases(family, grid)
-    worlds = [play(case.world(), null, min(256, 8 * cost_of(case))) for case in todo]
+    worlds = [play(case.world(), null, min(128, 8 * cost_of(case))) for case in todo]
     worst = max(success_share(worlds), fmean(world.outcome() for world in worlds))
     yield Finding(family.name, "null", worst <= NULL_LIMIT, len(worlds), worst, f"<= {NULL_LIMIT}")
 
