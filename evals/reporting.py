@@ -12,6 +12,7 @@ from dangercurve._text import printable
 from dangercurve._version import __version__
 from dangercurve.analysis import registry
 from dangercurve.analysis.report.data import Forecast, Point, ReportData, Role, Scaling, Verdict
+from dangercurve.evals.reporting_checks import checklist
 from dangercurve.evals.reporting_counts import (
     STATUSES,
     comparability,
@@ -21,7 +22,8 @@ from dangercurve.evals.reporting_counts import (
     role_of,
     statuses,
 )
-from dangercurve.evals.reporting_forecast import band_of, forecast_of, short
+from dangercurve.evals.reporting_facts import facts, read_study
+from dangercurve.evals.reporting_forecast import band_of, forecast_of
 from dangercurve.evals.reporting_verdict import verdict_view
 from dangercurve.evals.run_folder import RunFolder, number, read_run_folder, text
 
@@ -59,21 +61,25 @@ def build_report(path: Path | str, alpha: float = 0.05) -> ReportData:
     compute = _compute(sorted(models), problems)
     roles = {m: role_of(m) for m in models}
     forecasts = [(row, forecast_of(row)) for row in folder.forecasts]
-    study = _study(root, problems)
+    study = read_study(root, problems)
+    shown = tuple(f for _, f in forecasts)
+    rates = () if frame is None else levels(frame, roles, alpha, problems)
+    subject = verdict.subject if verdict else None
     return ReportData(
         name=str(study.get("name") or root.resolve().name),
         version=__version__,
         verdict=verdict,
         scalings=_scalings(folder, forecasts, compute, roles, frame, verdict),
-        forecasts=tuple(f for _, f in forecasts),
-        levels=() if frame is None else levels(frame, roles, alpha, problems),
+        forecasts=shown,
+        levels=rates,
         status_names=STATUSES,
         statuses=() if frame is None else statuses(frame, roles),
         costs=() if frame is None else costs(frame, roles),
         log10_flop={m: c for m, (_, c) in compute.items()},
-        facts=_facts(study, frame, folder),
+        facts=facts(folder, study, frame, shown, verdict, problems),
         digests=_digests(folder, verdict),
         comparability=() if frame is None else comparability(frame),
+        checklist=checklist(subject, study, folder.estimates, rates, frame),
         problems=tuple(problems),
         alpha=alpha,
         as_of=verdict.as_of if verdict else "",
@@ -90,22 +96,6 @@ def _verdict(root: Path, problems: list[str]) -> Verdict | None:
     except DangercurveError as exc:
         problems.append(f"verdict.json: {exc}")
         return None
-
-
-def _study(root: Path, problems: list[str]) -> Row:
-    import yaml
-
-    try:
-        found: object = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as exc:
-        problems.append(f"study.yaml cannot be read: {printable(exc, 160)}")
-        return {}
-    if not isinstance(found, dict):
-        problems.append("study.yaml is no mapping")
-        return {}
-    return {str(k): v for k, v in found.items()}
 
 
 def _observations(root: Path, problems: list[str]) -> pd.DataFrame | None:
@@ -140,27 +130,6 @@ def _compute(models: list[str], problems: list[str]) -> dict[str, tuple[str, flo
             if flop > 0:
                 found[model] = (str(row.get("model_family")), math.log10(flop))
     return found
-
-
-def _facts(study: Row, frame: pd.DataFrame | None, folder: RunFolder) -> tuple[tuple[str, str], ...]:
-    facts = [(k, short(v)) for k, v in study.items() if k not in ("models", "name")]
-    models = study.get("models")
-    if isinstance(models, list):
-        names = [str(m.get("model")) if isinstance(m, dict) else str(m) for m in models]
-        facts.append(("models", f"{len(names)}: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"))
-    for column, label in (
-        ("inspect_version", "Inspect"),
-        ("seed_commitment", "seed commitments"),
-        ("scaffold", "scaffold"),
-    ):
-        if frame is not None and column in frame:
-            found = sorted({str(v) for v in frame[column].dropna() if str(v)})
-            if found:
-                facts.append(
-                    (label, ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else ""))
-                )
-    facts.append(("observations", f"{0 if frame is None else len(frame):,} in {len(folder.parts)} logs"))
-    return tuple(facts)
 
 
 def _digests(folder: RunFolder, verdict: Verdict | None) -> tuple[tuple[str, str], ...]:

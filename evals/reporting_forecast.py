@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import cast
 
 from dangercurve.analysis.report.data import Band, Forecast, Shape
+from dangercurve.evals.reporting_facts import one_line
 from dangercurve.evals.run_folder import number, text
 
 Row = Mapping[str, object]
@@ -36,8 +36,8 @@ def forecast_of(row: Row) -> Forecast:
         worst_case=_quantiles(worst.get("log10_c"))
         if isinstance(worst, dict) and worst.get("binds", True)
         else None,
-        scope=short(row.get("model_scope") or ""),
-        seed=short(row.get("seed")) if row.get("seed") is not None else "",
+        scope=one_line(row.get("model_scope") or ""),
+        seed=one_line(row.get("seed")) if row.get("seed") is not None else "",
         simulated=row.get("simulated") is True,
         reason=str(row.get("reason") or ""),
         flags=_strings(row.get("flags")),
@@ -49,9 +49,9 @@ def forecast_of(row: Row) -> Forecast:
 
 def _condition(row: Row) -> str:
     kappa = _finite(row.get("kappa"))
-    parts = [f"interface {short(row['interface'])}" if row.get("interface") is not None else ""]
+    parts = [f"interface {one_line(row['interface'])}" if row.get("interface") is not None else ""]
     parts += [f"step budget κ {kappa:g}" if kappa is not None else ""]
-    parts += [f"elicitation {short(row['elicitation'])}" if row.get("elicitation") is not None else ""]
+    parts += [f"elicitation {one_line(row['elicitation'])}" if row.get("elicitation") is not None else ""]
     return ", ".join(part for part in parts if part)
 
 
@@ -100,8 +100,3 @@ def band_of(value: object) -> Band | None:
         return None
     x, q05, q50, q95 = (tuple(c) for c in lists)
     return Band(x, q05, q50, q95)
-
-
-def short(value: object) -> str:
-    """A setting as one line of text."""
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

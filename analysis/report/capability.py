@@ -87,6 +87,8 @@ def status_words(f: Forecast) -> str:
 
 def _answer(s: Scaling, placed: list[Point]) -> str:
     label = "SIMULATED models only: " if placed and all(p.role == "SIMULATED" for p in placed) else ""
+    if not label and s.forecast is not None and s.forecast.simulated:
+        label = "Partly SIMULATED: "
     if not s.points:
         return f"No model has an estimate of {s.label} on {s.family}."
     if not placed:
@@ -227,7 +229,7 @@ def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dic
         c.rect(x.at(last), top, right - x.at(last), bottom - top, "ext")
         room = right - x.at(last) - 8
         if room > width_of("extrapolated"):
-            c.text(right - 4, top + 14, "extrapolated", "t tm", "end")
+            c.text(right - 4, bottom - 8, "extrapolated", "t tm halo", "end")
     axes(
         c,
         Axis(

@@ -111,8 +111,10 @@ def _draw(
     c = Canvas(uid, width, bottom + 48 + legend_height(keys, width - 16), title, desc)
     x = Scale(0.0, top, left, right)
     for v in ticks(0.0, top, 4 if narrow else 5):
-        c.line(x.at(v), 6, x.at(v), bottom, "grid")
-        c.text(x.at(v), bottom + 16, label(v), "t tm", "end" if x.at(v) > right - 20 and narrow else "middle")
+        at = x.at(v)
+        c.line(at, 6, at, bottom, "grid")
+        anchor = "start" if at < 20 else "end" if at > width - 20 else "middle"
+        c.text(at, bottom + 16, label(v), "t tm", anchor)
     for index, bar in enumerate(bars):
         base = 8 + step * index
         y = base + (20.0 if narrow else 5.0)
@@ -150,6 +152,13 @@ def _short(n: float) -> str:
     return f"{n:.0f}"
 
 
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= size:
+            return f"{num(seconds / size, 2)} {unit}"
+    return f"{num(seconds, 2)} seconds"
+
+
 def _status_answer(data: ReportData) -> str:
     total = sum(s.total for s in data.statuses)
     if not total:
@@ -180,8 +189,8 @@ def _cost_answer(costs: Sequence[Cost]) -> str:
     wrote = sum(c.output_tokens or 0 for c in costs)
     usd = [c.usd for c in costs if c.usd is not None]
     money = f"{num(sum(usd))} US dollars" if usd else "no price known"
-    hours = sum(c.working_s or 0.0 for c in costs) / 3600
+    seconds = sum(c.working_s or 0.0 for c in costs)
     return (
         f"{count(samples, 'sample')} of {count(len(costs), 'model')}: {_short(read)} tokens in, {_short(wrote)} out, "
-        f"{money}, {num(hours, 2)} hours of working time."
+        f"{money}, {_duration(seconds)} of working time."
     )

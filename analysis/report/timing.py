@@ -205,4 +205,4 @@ def _day(day: str | None, as_of: str) -> str:
     """A date of a forecast in words: ISO days compare as text."""
     if day is None:
         return "never within the cap"
-    return "already" if as_of and day <= as_of else day
+    return "already" if as_of and day <= as_of else f"on {day}"
