@@ -147,8 +147,8 @@ def page(seed: int) -> str:
             "## Backtest",
             "",
             f"Origins {', '.join(f'{o:.1f}' for o in ORIGINS)}; the largest run so far is forecast "
-            f"{', '.join(f'{a:.0f}' for a in AHEAD)} years ahead from the runs published before the origin. The cells overlap "
-            "in time and share their targets: the count inside the interval is a check, no proof.",
+            f"{', '.join(f'{a:.0f}' for a in AHEAD)} years ahead from the runs published before the origin. The cells "
+            "overlap in time and share their targets: the count inside the interval is a check, no proof.",
             "",
             *summary,
             "",

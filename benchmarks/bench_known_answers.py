@@ -93,15 +93,15 @@ def main() -> None:
         [
             "# Known answers",
             "",
-            "Written by `OMP_NUM_THREADS=1 python benchmarks/bench_known_answers.py --write docs/known-answers.md` from public "
-            "tables that are no part of this repository.",
+            "Written by `OMP_NUM_THREADS=1 python benchmarks/bench_known_answers.py --write docs/known-answers.md` from "
+            "public tables that are no part of this repository.",
             "",
             "## Horizons of January 2025, p50 in minutes",
             "",
             *horizon_rows(),
             "",
-            "The published numbers used a penalty of 0.1 on the squared slope with weights that sum to 1; it moves the horizon. "
-            "The default is 1e-5: `dangercurve horizon RUNS --map model=alias --map score=score_binarized --exclude human`. "
+            "The published numbers used a penalty of 0.1 on the squared slope with weights that sum to 1; it moves the "
+            "horizon. The default is 1e-5: `dangercurve horizon RUNS --map model=alias --map score=score_binarized --exclude human`. "
             "Intervals: 1,000 replicates of the joint hierarchical bootstrap, seed 0.",
             "",
             "## Doubling time of the horizon, days",

@@ -72,7 +72,7 @@ def test_a_straight_frontier_is_forecast_on_the_line(method: object) -> None:
     cells = backtest_frontier(line(), predict, [2019.0, 2021.0], [1.0, 3.0], end=2025.0)
     assert len(cells) == 4
     for cell in cells:
-        assert cell.median == pytest.approx(cell.observed, abs=0.2)
+        assert cell.median == pytest.approx(cell.observed, abs=0.25)  # the last run known is a quarter old
         assert cell.q05 <= cell.median <= cell.q95
 
 
