@@ -101,7 +101,8 @@ def main() -> None:
             *horizon_rows(),
             "",
             "The published numbers used a penalty of 0.1 on the squared slope with weights that sum to 1; it moves the "
-            "horizon. The default is 1e-5: `dangercurve horizon RUNS --map model=alias --map score=score_binarized --exclude human`. "
+            "horizon. The default is 1e-5: `dangercurve horizon RUNS --map model=alias --map score=score_binarized "
+            "--exclude human`. "
             "Intervals: 1,000 replicates of the joint hierarchical bootstrap, seed 0.",
             "",
             "## Doubling time of the horizon, days",
