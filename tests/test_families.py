@@ -18,8 +18,9 @@ from dangercurve.tasks.agentic.ops_horizon import FAMILY as OPS
 from dangercurve.tasks.agentic.ops_horizon import DepotWorld
 from dangercurve.tasks.kernel import properties
 from dangercurve.tasks.kernel.actions import Action, act
+from dangercurve.tasks.kernel.cases import QUICK, Case, Grid, cases, full_grid
 from dangercurve.tasks.kernel.family import Family, family_names, get_family
-from dangercurve.tasks.kernel.properties import PROPERTIES, QUICK, Case, Grid, Property, cases, full_grid
+from dangercurve.tasks.kernel.properties import PROPERTIES, Property
 from dangercurve.tasks.kernel.world import Effect, Setting
 
 SLOW_WORLDS = ("threshold_sandbag",)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dangercurve.tasks.kernel.actions import Action, act
+from dangercurve.tasks.kernel.cases import Case, fuzzer, oracle, play
 from dangercurve.tasks.kernel.episode import Episode, step_budget
 from dangercurve.tasks.kernel.interfaces import get_interface
-from dangercurve.tasks.kernel.properties import Case, fuzzer, oracle, play
 from dangercurve.tasks.kernel.world import Setting
 from dangercurve.tasks.misuse_proxy.toy_vuln import FAMILY, ServiceWorld
 from dangercurve.tasks.misuse_proxy.toyservice import WHEELS, oracle_cost

@@ -103,8 +103,9 @@ def check(
     """
     from dataclasses import asdict
 
+    from dangercurve.tasks.kernel.cases import QUICK, full_grid
     from dangercurve.tasks.kernel.family import family_names, get_family
-    from dangercurve.tasks.kernel.properties import QUICK, calibrate, full_grid
+    from dangercurve.tasks.kernel.properties import calibrate
 
     if every == (name is not None):
         raise ConfigError("name one family or write --all, not both; `dangercurve tasks` lists them")
