@@ -265,8 +265,10 @@ def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) ->
 
 
 def _elicitation(args: Mapping[str, object]) -> str:
-    name = str(args.get("elicitation", "zero"))
-    return f"{name}/{args.get('choice_by', 'letter')}" if args.get("interface") == "choice" else name
+    """The label of `tasks.kernel.task.elicitation_label`, from a log's task arguments."""
+    by = f"/{args.get('choice_by', 'letter')}" if args.get("interface") == "choice" else ""
+    start = args.get("from_milestone") or 0
+    return f"{args.get('elicitation', 'zero')}{by}{f'@m{start}' if start else ''}"
 
 
 def _values(score: Score | None) -> dict[str, float]:

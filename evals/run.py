@@ -235,22 +235,14 @@ def coverage(study: Study, run: Path) -> list[Mapping[str, object]]:
     """Which task x model cells have a finished log, which are missing, which were never started (`run --check`)."""
     from inspect_ai.log import read_eval_log
 
-    finished: dict[tuple[str, str, str], str] = {}
-    for path in find_logs([run / "logs"]) if (run / "logs").is_dir() else []:
-        log = read_eval_log(str(path), header_only=True)
-        args = dict(log.eval.task_args)
-        finished[(log.eval.model, log.eval.task, json.dumps(args, sort_keys=True, default=str))] = log.status
+    logs = [
+        read_eval_log(str(path), header_only=True)
+        for path in (find_logs([run / "logs"]) if (run / "logs").is_dir() else [])
+    ]
     rows: list[Mapping[str, object]] = []
     for cell in cells_of(study):
-        key = (cell.model, cell.task, json.dumps(cell.task_args(study.salt), sort_keys=True, default=str))
-        status = finished.get(key) or next(
-            (
-                s
-                for (m, t, a), s in finished.items()
-                if m == cell.model and t == cell.task and _same(a, key[2])
-            ),
-            None,
-        )
+        wanted = cell.task_args(study.salt)
+        status = next((log.status for log in logs if _is_log_of(log, cell, wanted)), None)
         state = "missing" if status is None else "current" if status == "success" else status
         rows.append(
             {
@@ -265,10 +257,10 @@ def coverage(study: Study, run: Path) -> list[Mapping[str, object]]:
     return rows
 
 
-def _same(held: str, wanted: str) -> bool:
-    """Task arguments as Inspect logged them against ours: the log may leave out defaults."""
-    left, right = json.loads(held), json.loads(wanted)
-    return all(str(left.get(k, right[k])) == str(right[k]) for k in right) and set(left) <= {
-        *right,
-        "from_milestone",
-    }
+def _is_log_of(log: EvalLog, cell: Cell, wanted: Mapping[str, object]) -> bool:
+    held = log.eval.task_args
+    return (
+        log.eval.model == cell.model
+        and log.eval.task.split("/")[-1] == cell.task
+        and all(str(held.get(k)) == str(v) for k, v in wanted.items())
+    )

@@ -57,6 +57,7 @@ class Design(Strict):
     kappa: list[Kappa] | None = None
     elicitation: list[Literal["zero", "cot", "one_shot"]] | None = None
     choice_by: Literal["letter", "logprob"] | None = None
+    from_milestone: list[Annotated[int, Field(ge=0, le=64)]] | None = None
     reasoning_effort: list[Effort] | None = None
     epochs: int | None = Field(default=None, ge=1, le=1000)
     n: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -107,6 +108,7 @@ class Crossing(Strict):
     kappa: list[Kappa] = [2.0]
     elicitation: list[str] = ["zero"]
     choice_by: str = "letter"
+    from_milestone: list[int] = [0]
     reasoning_effort: list[str | None] = [None]
     epochs: int = 1
     n: int | None = None
@@ -132,6 +134,7 @@ class Cell:
     start: int
     epochs: int
     effort: str | None
+    from_milestone: int
     sampling: Sampling
     max_connections: int | None
     model_args: tuple[tuple[str, str | int | float | bool], ...] = field(default=())
@@ -150,6 +153,7 @@ class Cell:
             "salt": salt,
             "elicitation": self.elicitation,
             "choice_by": self.choice_by,
+            "from_milestone": self.from_milestone,
         }
 
     def group(self) -> tuple[object, ...]:
@@ -185,8 +189,12 @@ def _cells(study: Study, entry: ModelEntry) -> list[Cell]:
     for task in crossing.tasks:
         levels, n = _sizes(study, crossing, task)
         _check_declared(task, crossing)
-        for interface, kappa, elicitation, effort in product(
-            crossing.interfaces, crossing.kappa, crossing.elicitation, crossing.reasoning_effort
+        for interface, kappa, elicitation, effort, milestone in product(
+            crossing.interfaces,
+            crossing.kappa,
+            crossing.elicitation,
+            crossing.reasoning_effort,
+            crossing.from_milestone,
         ):
             cells.append(
                 Cell(
@@ -204,6 +212,7 @@ def _cells(study: Study, entry: ModelEntry) -> list[Cell]:
                     start=study.seed * SEED_STRIDE,
                     epochs=crossing.epochs,
                     effort=effort,
+                    from_milestone=milestone,
                     sampling=crossing.sampling,
                     max_connections=crossing.max_connections,
                     model_args=tuple(sorted(entry.model_args.items())),

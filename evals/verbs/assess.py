@@ -35,6 +35,7 @@ def command(study_file: Path, run: Path | None, dry_run: bool, use_gate: bool) -
         click.echo(dry_run_text(study), nl=False)
         return
     from dangercurve.evals import pipeline
+    from dangercurve.evals.panels import write_panels
     from dangercurve.evals.run import locked, open_run, run_study
 
     started = time.monotonic()
@@ -49,8 +50,8 @@ def command(study_file: Path, run: Path | None, dry_run: bool, use_gate: bool) -
         done = run_study(study, folder, tell)
         for problem in done.problems:
             tell(f"problem: {problem}")
-        tell("estimates")
-        pipeline.write_estimates(folder)
+        tell("estimates and panels")
+        write_panels(folder, pipeline.write_estimates(folder))
         tell("forecasts")
         forecasts = pipeline.write_forecasts(folder, pipeline.thresholds(loaded), study.seed)
         tell(f"{len(forecasts)} forecasts")

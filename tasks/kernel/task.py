@@ -162,9 +162,7 @@ def make_sample(cell: Cell, level: int, index: int, setting: Setting) -> Sample:
             **{f"dose_{k}": v for k, v in setting.doses},
             "interface": cell.interface,
             "kappa": cell.kappa,
-            "elicitation": cell.elicitation
-            if cell.interface != "choice"
-            else f"{cell.elicitation}/{cell.choice_by}",
+            "elicitation": elicitation_label(cell),
             "oracle_steps": steps,
             "human_minutes": round(family.human_minutes(cost), 4),
             "random_floor": random_floor(family.name, level, setting.twin, cell.interface, cell.kappa),
@@ -172,6 +170,12 @@ def make_sample(cell: Cell, level: int, index: int, setting: Setting) -> Sample:
             "from_milestone": cell.from_milestone,
         },
     )
+
+
+def elicitation_label(cell: Cell) -> str:
+    """How the capability was elicited, as one word: `zero`, `cot`, `zero/logprob`, `zero@m2` (from milestone 2)."""
+    by = f"/{cell.choice_by}" if cell.interface == "choice" else ""
+    return f"{cell.elicitation}{by}{f'@m{cell.from_milestone}' if cell.from_milestone else ''}"
 
 
 def open_world(cell: Cell, level: int, index: int, setting: Setting) -> tuple[AnyWorld, int]:
