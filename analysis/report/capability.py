@@ -263,7 +263,7 @@ def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dic
     real = [p for p in placed if p.role == "real"]
     if len(real) <= 4:
         for p in real:
-            at, word = x.at(p.log10_flop or 0.0), fit(p.model.rsplit("/", 1)[-1], 0.45 * width)
+            at, word = x.at(p.log10_flop or 0.0), fit(p.model.rsplit("/", 1)[-1], 0.45 * width, bold=True)
             end = at + 9 + width_of(word) > right
             c.text(
                 at - 9 if end else at + 9,

@@ -63,7 +63,7 @@ def _draw(
     levels = sorted({r.level for r in cells})
     by_cell = {(r.model, r.condition, r.level): r for r in cells}
     several = len({r.condition for r in cells}) > 1
-    left = 124.0 if width < 500 else 320.0
+    left = 140.0 if width < 500 else 320.0
     cell = min((width - left - 8) / max(len(levels), 1), 100.0)
     row = 22.0 if len(lines) <= 24 else 17.0
     heads = len({role for role, _, _ in lines})

@@ -47,7 +47,7 @@ def strip(verdict: Verdict) -> Figure:
             base = top + step * index
             at = base + (36.0 if narrow else 14.0)
             room = width - 130.0 if narrow else left - 20.0
-            c.text(8, base + 18, fit(claim.id, room), "t tb")
+            c.text(8, base + 18, fit(claim.id, room, bold=True), "t tb")
             word = claim.verdict.replace("_", " ")
             c.text(width - 8, base + 18, word, f"t tb v-{_class(claim.verdict)}", "end")
             c.line(left, at, right, at, "track")

@@ -44,9 +44,10 @@ def _foreign(c: str) -> float:
     return FULL if unicodedata.east_asian_width(c) in "WF" else FOREIGN
 
 
-def fit(text: object, px: float) -> str:
+def fit(text: object, px: float, *, bold: bool = False) -> str:
     """`text` cut in its middle so that it is at most `px` wide (the ends of a model name tell it apart)."""
     line = shown(text, 200)
+    px = 0.9 * px if bold else px
     if width_of(line) <= px:
         return line
     for keep in range(min(len(line) - 1, int(px / THIN) + 1), 1, -1):

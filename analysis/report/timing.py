@@ -43,7 +43,7 @@ def shapes(uid: str, f: Forecast) -> Figure:
         for index, (name, q, words) in enumerate(rows):
             base = top + step * index
             y = base + (30.0 if narrow else 14.0)
-            c.text(8, base + (14 if narrow else 18), fit(name, 160), "t tb" if index == 0 else "t")
+            c.text(8, base + (14 if narrow else 18), fit(name, 160, bold=True), "t tb" if index == 0 else "t")
             c.text(width - 8, base + (14 if narrow else 18), fit(words, 205), "t tm", "end")
             _interval(c, x, q, y, strong=index == 0)
         c.text((left + right) / 2, bottom + 36, "training compute at the crossing, log10 FLOP", "t", "middle")
@@ -116,7 +116,7 @@ def _dates_row(c: Canvas, f: Forecast, top: float, width: float) -> None:
     rest = max(1.0 - before, 0.0)
     left, right, base = 46.0, width - 14.0, top + 112.0
     title = f"{f.event} on {f.family}" + (" · SIMULATED" if f.simulated else "")
-    c.text(8, top + 16, fit(title, width - 16), "t tb")
+    c.text(8, top + 16, fit(title, width - 16, bold=True), "t tb")
     peak = max(0.05, rest, *(p for _, p in steps))
     y = Scale(0.0, peak, base, top + 34.0)
     marks = [(v, percent(v)) for v in ticks(0.0, peak, 3)]

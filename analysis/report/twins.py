@@ -83,7 +83,7 @@ def _panel(
     title, rows = panel
     left, right, top, bottom = x0 + 40, x0 + w - 14, y0 + 34, y0 + h - 46
     levels = sorted({r.level for r in rows})
-    c.text(x0 + 8, y0 + 18, fit(title, w - 20), "t tb")
+    c.text(x0 + 8, y0 + 18, fit(title, w - 20, bold=True), "t tb")
     y = Scale(0.0, 1.0, bottom, top)
     for v in (0.0, 0.5, 1.0):
         c.line(left, y.at(v), right, y.at(v), "grid")
