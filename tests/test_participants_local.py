@@ -107,8 +107,10 @@ def test_model_arguments_that_cannot_be_meant_are_refused(
         local_options(f"local/{path}", **arguments)
 
 
-def test_one_core_is_left_to_the_driver() -> None:
-    assert default_threads() >= 1
+def test_threads_follow_the_cores_that_we_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    for allowed, expected in (({0}, 1), ({0, 1}, 2), (set(range(1000, 1008)), 7)):
+        monkeypatch.setattr(server_module.os, "sched_getaffinity", lambda pid, cpus=allowed: cpus)
+        assert default_threads() == expected
 
 
 def test_without_the_extra_the_error_says_what_to_install(

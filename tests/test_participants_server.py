@@ -30,6 +30,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import Tool, ToolCall, tool
 
 from dangercurve._errors import ConfigError
+from dangercurve.evals import doctor
 from dangercurve.evals.models import load_registry
 from dangercurve.evals.participants.gguf import GgufFile, packaged_path, resolve_gguf
 from dangercurve.evals.participants.server import (
@@ -199,7 +200,8 @@ def test_a_server_that_dies_under_a_request_is_started_again_and_the_answer_come
 def test_a_server_that_keeps_dying_is_given_up_by_name(weights: GgufFile) -> None:
     with LlamaServer(options(weights, max_restarts=0)) as server:
         os.kill(server.pid, signal.SIGKILL)
-        assert gone(server.pid)
+        while server.alive():
+            time.sleep(0.01)
         with pytest.raises(ServerError, match=r"died 1 times \(last signal 9\); log: "):
             server.ensure()
 
@@ -267,3 +269,8 @@ def test_half_a_file_is_one_line_that_says_so(tmp_path: Path, weights: GgufFile)
     ) as caught:
         LlamaServer(options(weights, path=half)).start()
     assert "\n" not in str(caught.value)
+
+
+def test_doctor_measures_the_real_model() -> None:
+    check = doctor._server()
+    assert check.state == "ok" and "prompt and" in check.found

@@ -42,7 +42,6 @@ def main() -> None:
         params.n_parallel = settings["slots"]
         params.n_ctx = settings["context"] * settings["slots"]
         params.cache_ram_mib = settings["cache_mib"]
-        # Waiting threads that spin halve a busy machine's speed; sleeping ones cost a few microseconds.
         for cpu in (params.cpuparams, params.cpuparams_batch):
             cpu.n_threads = settings["threads"]
             cpu.poll = 0
