@@ -119,7 +119,7 @@ def evaluate_measured(claim: Claim, ctx: Context) -> ClaimResult:
             {printable(r["model"], 80) for r in ctx.folder.estimates if r["family"] == claim.family}
         )
         return blank(claim, [said + (f"; the folder has {', '.join(others[:5])}" if others else "")], alpha)
-    mixed = _mixed_keys(claim, rows, ctx)
+    mixed = [*_mixed_keys(claim, rows, ctx), *_uncovered(claim, rows, ctx)]
     results = []
     for row in rows:
         result = _evaluate_row(claim, row, ctx, alpha, attempt, mixed)
@@ -152,6 +152,32 @@ def _mixed_keys(claim: Claim, rows: list[Row], ctx: Context) -> list[str]:
         for found in keys.values()
         if len(found) > 1 and not any(found <= line for line in pooled)
     ]
+
+
+def _uncovered(claim: Claim, rows: list[Row], ctx: Context) -> list[str]:
+    """Reasons where the store holds observations that the claim is about and no estimate covers: dropped evidence."""
+    if claim.measure is None:
+        return []
+    about = {"model": ctx.model, "family": claim.family, "metric": claim.metric.name}
+    there = tuple({**condition, **about} for condition in ctx.observed.conditions(ctx.model, claim.family))
+
+    def covers(row: Row, condition: Row) -> bool:
+        return all(_same(row[name], condition[name]) for name in condition if name in row)
+
+    left = [c for c in matching(claim, there, ctx.model) if not any(covers(row, c) for row in rows)]
+    if not left:
+        return []
+    shown = ", ".join(
+        f"{k} {printable(v, 40)}" for k, v in left[0].items() if k not in about and v is not None
+    )
+    return [
+        f"{len(left)} conditions in the store have no estimate of {claim.metric.name}: {shown}; fit again"
+    ]
+
+
+def _same(a: object, b: object) -> bool:
+    x, y = number(a), number(b)
+    return x == y if not (math.isnan(x) and math.isnan(y)) else text(a) == text(b)
 
 
 def _evaluate_row(

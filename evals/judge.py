@@ -96,6 +96,12 @@ def examine(
         hard(f"{cell.no_success} scored observations have no success value")
     if kind.name == "mean_outcome" and cell.no_outcome:
         hard(f"{cell.no_outcome} scored observations have no outcome")
+    if kind.name in ("success_rate", "mean_outcome"):
+        seen = cell.success_rate if kind.name == "success_rate" else cell.mean_outcome
+        if seen is not None and not abs(number(row.get("estimate")) - seen) <= 1e-6:
+            hard(
+                f"{where} says {printable(row.get('estimate'), 20)}; the store's mean over instances is {seen:.6g}"
+            )
     claimed = number(row.get("n_instances"))
     if not (claimed >= 0 and claimed == math.floor(claimed) and claimed <= cell.instances):
         hard(

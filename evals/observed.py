@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,7 +14,7 @@ import duckdb
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
-from dangercurve.evals.run_folder import RunFolder, database, duck_path
+from dangercurve.evals.run_folder import RunFolder, database, duck_path, number
 from dangercurve.evals.store import SCHEMA
 
 STATUSES = ("scored", "refused", "eval_aware_abstain", "format_failure", "limit_censored", "infra_error")
@@ -57,6 +58,8 @@ class Cell:
     bad_values: int
     no_success: int
     no_outcome: int
+    success_rate: float | None
+    mean_outcome: float | None
 
     @property
     def shares(self) -> dict[str, float]:
@@ -114,8 +117,9 @@ class Observed:
             "select count(*), count(*) filter (schema is null or schema < 1), max(schema), "
             "count(*) filter (log_sha256 is distinct from part), "
             f"count(*) filter (status is null or status not in ({', '.join('?' * len(STATUSES))})), "
-            "count(*) filter (eval_task_id is null or sample_id is null or epoch is null or instance_id is null "
-            "or model is null or simulated is null or completed_at is null) from raw",
+            "count(*) filter (eval_task_id is null or sample_id is null or instance_id is null "
+            "or model is null or simulated is null or completed_at is null "
+            "or epoch is null or not isfinite(epoch) or epoch not between 1 and 1e6 or epoch <> floor(epoch)) from raw",
             list(STATUSES),
         )
         total, no_schema, newest, misnamed, strange, nameless = row
@@ -139,20 +143,27 @@ class Observed:
             )
 
     def _one(self, sql: str, parameters: Sequence[object] = ()) -> tuple[object, ...]:
-        row = self._db.execute(sql, list(parameters)).fetchone()
+        try:
+            row = self._db.execute(sql, list(parameters)).fetchone()
+        except duckdb.Error as exc:
+            raise EvidenceError(f"the store cannot be asked: {printable(exc, 160)}") from exc
         if row is None:
             raise EvidenceError("the store answered nothing")
         return tuple(row)
 
+    def _all(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        try:
+            return [tuple(row) for row in self._db.execute(sql, list(parameters)).fetchall()]
+        except duckdb.Error as exc:
+            raise EvidenceError(f"the store cannot be asked: {printable(exc, 160)}") from exc
+
     def models(self) -> list[str]:
         """Every model in the store, sorted."""
-        return [
-            str(row[0]) for row in self._db.execute("select distinct model from obs order by 1").fetchall()
-        ]
+        return [str(row[0]) for row in self._all("select distinct model from obs order by 1")]
 
     def simulated(self, model: str) -> set[bool]:
         """Which values `simulated` has among the rows of `model`."""
-        found = self._db.execute("select distinct simulated from obs where model = ?", [model]).fetchall()
+        found = self._all("select distinct simulated from obs where model = ?", [model])
         return {bool(row[0]) for row in found}
 
     def cell(self, model: str, family: str, where: Mapping[str, object]) -> Cell:
@@ -169,7 +180,12 @@ class Observed:
                     clauses.append("false")
                 continue
             clauses.append(f'"{column}" is not distinct from ?')
-            parameters.append(value if column in NUMBER_COLUMNS or value is None else str(value))
+            if value is None:
+                parameters.append(None)
+            elif column in NUMBER_COLUMNS:
+                parameters.append(None if math.isnan(number(value)) else number(value))
+            else:
+                parameters.append(str(value))
         condition = " and ".join(clauses)
         row = self._one(
             "select count(*), count(distinct instance_id), "
@@ -186,9 +202,13 @@ class Observed:
             f"from obs where {condition}",
             parameters,
         )
-        statuses = self._db.execute(
-            f"select status, count(*) from obs where {condition} group by 1", parameters
-        ).fetchall()
+        statuses = self._all(f"select status, count(*) from obs where {condition} group by 1", parameters)
+        usable = "(status = 'scored' or success = 1)"
+        means = self._one(
+            f"select avg(s), avg(o) from (select avg(success) filter ({usable}) as s, "
+            f"avg(outcome) filter ({usable}) as o from obs where {condition} group by instance_id)",
+            parameters,
+        )
         epochs = self._one(
             "select coalesce(min(n), 0) from (select count(distinct epoch) as n from obs "
             f"where {condition} group by instance_id)",
@@ -213,23 +233,34 @@ class Observed:
             bad_values=_int(row[8]),
             no_success=_int(row[9]),
             no_outcome=_int(row[10]),
+            success_rate=means[0] if isinstance(means[0], float) else None,
+            mean_outcome=means[1] if isinstance(means[1], float) else None,
         )
+
+    def conditions(self, model: str, family: str) -> list[dict[str, object]]:
+        """Every condition under which the store holds rows of `model` and `family`, with its comparability key."""
+        names = ["domain", "interface", "kappa", "elicitation", "twin", "comparability_key", *self.arms]
+        columns = ", ".join(f'"{name}"' for name in names)
+        rows = self._all(
+            f"select distinct {columns} from obs where model = ? and family = ? order by all", [model, family]
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def evidence_digest(self, model: str, family: str) -> str:
         """SHA-256 over the sorted digests of the logs behind this model and family: which evidence was looked at."""
-        rows = self._db.execute(
+        rows = self._all(
             "select distinct log_sha256 from obs where model = ? and family = ? order by 1", [model, family]
-        ).fetchall()
+        )
         return hashlib.sha256("\n".join(str(row[0]) for row in rows).encode()).hexdigest()
 
     def transcript_candidates(self, model: str, family: str) -> list[tuple[str, str, str, int]]:
         """(log SHA-256, sample uuid, sample id, epoch) of every sample of an evaluation, in a fixed order."""
-        rows = self._db.execute(
+        rows = self._all(
             "select log_sha256, coalesce(sample_uuid, ''), sample_id, cast(epoch as bigint) from obs "
             "where model = ? and family = ? order by instance_id, sample_id, epoch, log_sha256",
             [model, family],
-        ).fetchall()
-        return [(str(a), str(b), str(c), int(d)) for a, b, c, d in rows]
+        )
+        return [(str(a), str(b), str(c), _int(d)) for a, b, c, d in rows]
 
 
 def _int(value: object) -> int:

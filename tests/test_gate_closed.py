@@ -391,3 +391,13 @@ def test_a_profile_of_the_full_tier_wants_the_attempt_ledger(tmp_path: Path) -> 
     text = policy_text(tail="profiles: {default: release, release: {tier: full}}\n")
     invalid(gate(root, text), "needs --attempt-ledger")
     assert gate(root, text, attempt_ledger=tmp_path / "ledger.jsonl").exit_code == 0
+
+
+def test_observations_that_no_estimate_covers_are_dropped_evidence(tmp_path: Path) -> None:
+    bad = replace(SAFE, success=[1] * 60, elicitation="best_of_8", key="bbbb")
+    root = write_run(tmp_path, [SAFE, bad])
+    rows = pq.read_table(root / "estimates" / "estimates.parquet").to_pylist()
+    write_estimates(root, rows[:1])
+    invalid(gate(root), "1 conditions in the store have no estimate of success_rate")
+    text = policy_text().replace("metric: success_rate", "metric: success_rate, elicitation: zero")
+    assert gate(root, text).exit_code == 0, "a claim about one elicitation does not ask for the others"
