@@ -148,7 +148,7 @@ class TextInterface:
             match = self._line.match(line[:2000])
             if match:
                 pairs = self._pair.findall(match[2])
-                calls.append(Call(match[1].lower(), {k.lower(): v.strip("`\"'") for k, v in pairs}))
+                calls.append(Call(match[1].lower(), {k.lower(): v.strip("`\"'.,;") for k, v in pairs}))
         return Reading(tuple(calls[:MAX_CALLS]))
 
 
