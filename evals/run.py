@@ -106,8 +106,18 @@ def ingest_run(run: Path, study: Study) -> Ingested:
 
 
 def aliases_of(study: Study) -> dict[str, str]:
-    """Names under which our own local server reports the model that a study calls otherwise: none are assumed."""
-    return {}
+    """Names under which a study's models may answer: the aliases on their records (the same weights elsewhere)."""
+    from dangercurve.evals.models import find, load_registry
+
+    registry = load_registry()
+    records = {entry.model: find(registry, entry.model) for entry in study.models}
+    return {
+        name: model
+        for model, record in records.items()
+        if record is not None
+        for alias in (record.model, *record.aliases)
+        for name in (alias, alias.split("/", 1)[-1])
+    }
 
 
 def _run_group(study: Study, run: Path, cells: list[Cell], model: Model, done: Ran, tell: Tell) -> None:
