@@ -1,0 +1,148 @@
+"""The verbs as a user meets them: exit codes, files, one clear line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from jsonschema import Draft202012Validator
+
+from dangercurve.evals.cli import cli
+from dangercurve.evals.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.policy import POLICY_FOLDER
+from dangercurve.evals.schemas import schemas
+from dangercurve.evals.strict_yaml import _parse
+
+SCHEMAS = Path(__file__).parent.parent / "docs" / "schemas"
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def folder(tmp_path: Path, *success: int | None, text: str | None = None) -> Path:
+    root = write_run(tmp_path, [World(success=list(success) or [0] * 60)])
+    write_policy(root / "policy.yaml", text)
+    return root
+
+
+def test_the_json_of_the_gate_is_the_verdict_and_validates(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    done = run("gate", root / "policy.yaml", "--store", root, "--as-of", AS_OF, "--format", "json")
+    assert done.exit_code == 0
+    data = json.loads(done.stdout)
+    Draft202012Validator(json.loads((SCHEMAS / "verdict.schema.json").read_text())).validate(data)
+    assert data["overall"] == "RULED_OUT"
+    written = root / "verdict.json"
+    again = run("gate", root / "policy.yaml", "--store", root, "--as-of", AS_OF, "-o", written)
+    assert again.exit_code == 0
+    assert written.read_text() == done.stdout
+
+
+def test_the_published_schemas_are_what_the_models_say() -> None:
+    for name, text in schemas().items():
+        said = (SCHEMAS / name).read_text()
+        assert said == text, f"run `python -m dangercurve.evals.schemas docs/schemas` ({name})"
+
+
+@pytest.mark.parametrize("path", sorted(POLICY_FOLDER.glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_shipped_policies_validate_against_the_published_schema(path: Path) -> None:
+    data, _ = _parse(path.read_text(), path.name)
+    plain = json.loads(json.dumps(data, default=str))
+    Draft202012Validator(json.loads((SCHEMAS / "policy.schema.json").read_text())).validate(plain)
+
+
+def test_a_typo_in_a_policy_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    root = folder(tmp_path, text=policy_text().replace("alpha", "alfa"))
+    command = [
+        sys.executable,
+        "-m",
+        "dangercurve.evals.cli",
+        "gate",
+        str(root / "policy.yaml"),
+        "--store",
+        str(root),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"}
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "error: policy.yaml:7: claims[0].test.alfa: unknown key (did you mean 'alpha'?)"
+    )
+
+
+def test_the_gate_starts_without_inspect_pandas_or_scipy(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    program = (
+        "import sys\n"
+        f"sys.argv = ['dangercurve', 'gate', {str(root / 'policy.yaml')!r}, '--store', {str(root)!r}]\n"
+        "from dangercurve.evals.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print(sorted({'inspect_ai', 'pandas', 'scipy', 'pyarrow'} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "[]"
+    assert done.returncode == 0
+
+
+def test_waive_gate_expire(tmp_path: Path) -> None:
+    root = folder(tmp_path, *([0] * 50 + [1] * 10))
+    gate = ["gate", root / "policy.yaml", "--store", root, "--deployment", "internal"]
+    assert run(*gate, "--as-of", AS_OF).exit_code == 3
+    waive = [
+        *(
+            "waive",
+            root / "policy.yaml",
+            "claim.one",
+            "--waivers",
+            root / "waivers.jsonl",
+            "--model",
+            "sim/smooth@22",
+        ),
+        *("--deployment", "internal", "--verdict", "UNRESOLVED", "--reason", "a larger run is booked"),
+        *("--owner", "Ada", "--days", "20", "--reopen-on", "checkpoint", "--created", "2026-11-01"),
+    ]
+    assert run(*waive, "--approver", "Ada").exit_code != 0
+    assert run(*waive, "--approver", "Grace").exit_code == 0
+    passed = run(*gate, "--as-of", AS_OF)
+    assert passed.exit_code == 0
+    assert "WAIVED claim.one (was UNRESOLVED" in passed.stdout.splitlines()[0]
+    late = run(*gate, "--as-of", "2026-11-22")
+    assert late.exit_code == 3
+    assert "void: expired on 2026-11-21" in late.stdout
+
+
+def test_explain_outputs_attest_and_export(tmp_path: Path) -> None:
+    root = folder(tmp_path, *([0] * 50 + [1] * 10))
+    gate = ["gate", root / "policy.yaml", "--store", root, "--as-of", AS_OF]
+    said = run(*gate, "--explain", "claim.one", "--outputs", root / "out")
+    assert said.exit_code == 3
+    assert "would bring B below T" in said.stdout
+    assert sorted(p.name for p in (root / "out").iterdir()) == [
+        "junit.xml", "summary.md", "verdict.json", "verdict.sarif", "verdict.txt",
+    ]  # fmt: skip
+    assert "did you mean 'claim.one'" in str(run(*gate, "--explain", "claim.on").exception)
+    verdict = root / "out" / "verdict.json"
+    assert json.loads(run("attest", verdict, "--store", root).stdout)["predicate"]["result"] == "FAILED"
+    for form in ("stream", "code-of-practice", "every-eval", "junit", "sarif", "summary", "text", "json"):
+        assert run("export", verdict, "--to", form).exit_code == 0, form
+    assert run("export", verdict, "--to", "sarif", "--baseline", verdict).exit_code == 0
+    assert (
+        run("verify", verdict, "--store", root, "--policy", root / "policy.yaml", "--no-rescore").exit_code
+        == 0
+    )
+    (root / "policy.yaml").write_text(policy_text(reach=0.3))
+    refused = run("verify", verdict, "--store", root, "--policy", root / "policy.yaml", "--no-rescore")
+    assert refused.exit_code == 4
+    assert "REFUSED: policy policy.yaml" in refused.stdout
+
+
+@pytest.mark.parametrize("verb", ["gate", "waive", "attest", "verify", "export"])
+def test_every_verb_shows_an_example(verb: str) -> None:
+    assert "Example:" in run(verb, "--help").stdout
