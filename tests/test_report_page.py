@@ -31,7 +31,7 @@ from dangercurve.analysis.report.data import (
 )
 from dangercurve.analysis.report.page import render
 from dangercurve.analysis.report.svg import Canvas, fit, shown, width_of
-from dangercurve.analysis.report.words import num, percent
+from dangercurve.analysis.report.words import interval, num, percent
 
 STATUS = ("scored", "refused", "eval_aware_abstain", "format_failure", "limit_censored", "infra_error")
 LOCAL = "openai-api/local/SmolLM2-135M-Instruct"
@@ -320,6 +320,16 @@ def test_the_floor_sentence_follows_the_bounds() -> None:
 )  # fmt: skip
 def test_numbers_are_short_and_nothing_is_never_zero(value: float | None, text: str) -> None:
     assert num(value) == text
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [((0.4, 0.3, 0.5), "0.4 (0.3 to 0.5)"), ((116.0, 16.6, math.inf), "116 (at least 16.6)"),
+     ((math.nan, None, 0.7), "– (at most 0.7)"),
+     ((None, None, None), "–")],
+)  # fmt: skip
+def test_a_bound_that_is_not_there_is_never_drawn_as_one(bounds: tuple[float | None, ...], text: str) -> None:
+    assert interval(*bounds) == text
 
 
 @given(st.floats(0, 1))

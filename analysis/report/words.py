@@ -38,8 +38,14 @@ def percent(share: float | None) -> str:
 
 
 def interval(estimate: float | None, low: float | None, high: float | None) -> str:
-    """`0.43 (0.38 to 0.49)`."""
-    return f"{num(estimate)} ({num(low)} to {num(high)})"
+    """`0.43 (0.38 to 0.49)`; where a bound is not finite `116 (at least 16.6)`; `–` where nothing is known."""
+    middle = num(estimate)
+    low, high = (None if v is None or not math.isfinite(v) else v for v in (low, high))
+    if low is not None and high is not None:
+        return f"{middle} ({num(low)} to {num(high)})"
+    if low is not None:
+        return f"{middle} (at least {num(low)})"
+    return f"{middle} (at most {num(high)})" if high is not None else middle
 
 
 def power(log10: float | None) -> str:
