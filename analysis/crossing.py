@@ -17,6 +17,7 @@ from dangercurve.analysis.posterior import Posterior, sample
 Floats = NDArray[np.float64]
 Status = Literal["identified", "not_identified", "not_within_cap"]
 SLOPE_SHARE = 0.025  # more draws of an unconstrained slope at or below zero than this: not identified
+MAX_MODELS = 5000  # of one metric: the memory of a fit grows with models x draws
 _STEP = 0.02  # grid of log10 FLOP on which crossings are sought, interpolated within
 
 
@@ -87,6 +88,10 @@ def fit_shapes(
     """
     if data.x.size < 3:
         raise DataError(f"{data.x.size} models with a score and compute: a crossing needs at least 3")
+    if data.x.size > MAX_MODELS:
+        raise DataError(
+            f"{data.x.size} models: more than {MAX_MODELS} in one fit; a row is a model on one benchmark, so group by model"
+        )
     streams = np.random.SeedSequence(seed).spawn(len(latent.RATE_SHAPES) + 2)
     chosen = latent.shapes_for(data, shapes)
     fits = tuple(fit_shape(shape, data, n_draws, stream) for shape, stream in zip(chosen, streams[2:]))

@@ -144,15 +144,20 @@ def _moments(z: Floats, shape: Shape, data: CurveData) -> tuple[Floats, Floats, 
         noise = np.broadcast_to(data.var, mean.shape)
     var = noise + slope**2 * s_e2 + 1e-8
     miss = data.y - mean
-    member = np.zeros((data.x.size, len(data.families)))
-    member[np.arange(data.x.size), data.family] = 1.0
-    precision = (slope**2 / var) @ member
-    pull = (slope * miss / var) @ member
+    precision = _by_family(slope**2 / var, data)
+    pull = _by_family(slope * miss / var, data)
     shrink = s_f2 / (1 + s_f2 * precision)
     quad = np.sum(miss**2 / var, axis=1) - np.sum(shrink * pull**2, axis=1)
     log_det = np.sum(np.log(var), axis=1) + np.sum(np.log1p(s_f2 * precision), axis=1)
     value = -0.5 * (quad + log_det)
     return np.where(np.isfinite(value), value, -1e12), precision, pull
+
+
+def _by_family(values: Floats, data: CurveData) -> Floats:
+    """Sums over the models of each family, (S, n) -> (S, F). Every family has a model."""
+    order = np.argsort(data.family, kind="stable")
+    starts = np.searchsorted(data.family[order], np.arange(len(data.families)))
+    return np.asarray(np.add.reduceat(values[:, order], starts, axis=1), np.float64)
 
 
 def _spread_location(data: CurveData) -> Floats:

@@ -107,6 +107,9 @@ def points_from_estimates(
     rows, lost, flags = _close(rows, kind.scale)
     dropped += lost
     at = table.loc[rows["model"]]
+    if "modality" in at and at["modality"].nunique() > 1:
+        kinds = ", ".join(sorted(at["modality"].astype(str).unique()))
+        raise DataError(f"models of several modalities ({kinds}) are never pooled: select one")
     family = str(rows["family"].iloc[0]) if "family" in rows and len(rows) else ""
     frame = pd.DataFrame(
         {

@@ -1,0 +1,50 @@
+"""CPU time of the hierarchical posterior: 12 families x 60 models x 20 tasks, 4 x (1000 + 1000) NUTS. SIMULATED.
+
+python benchmarks/bench_bayes.py
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import resource
+import time
+
+import numpy as np
+from scipy import special
+
+from dangercurve.analysis.bayes import fit_hierarchical
+
+
+def main() -> None:
+    """Fit once and print CPU seconds, diagnostics and the truth's place in the posterior."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--warmup", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=1000)
+    args = parser.parse_args()
+    rng = np.random.default_rng(0)
+    family = np.arange(60) % 12
+    x = rng.uniform(20.5, 25, 60)
+    theta = 1.3 * (x - x.mean()) + rng.normal(0, 0.5, 12)[family] + rng.normal(0, 0.3, 60)
+    p = special.expit(np.exp(rng.normal(0, 0.2, 20)) * (theta[:, None] - rng.normal(0.5, 1.2, 20)))
+    begin = time.process_time()
+    fit = fit_hierarchical(
+        rng.binomial(50, p), np.full((60, 20), 50), x, [f"f{i}" for i in family],
+        n_warmup=args.warmup, n_samples=args.samples,
+    )  # fmt: skip
+    seconds = time.process_time() - begin
+    d = fit.diagnostics
+    low, high = np.quantile(fit.draws["slope"], [0.05, 0.95])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{seconds:.1f} CPU-s, peak {peak:.0f} MB; R-hat {d.r_hat:.4f}, ESS {d.ess:.0f}, divergent {d.divergent}"
+    )
+    print(f"slope 1.3, 90 % posterior interval {low:.2f} to {high:.2f}; usable: {d.ok}")
+
+
+if __name__ == "__main__":
+    main()
