@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dangercurve._errors import ConfigError
+from dangercurve.evals.verbs import _task_sets
 from dangercurve.evals.verbs._common import emit, output_options
 
 if TYPE_CHECKING:
@@ -145,3 +146,6 @@ def salt(path: Path) -> None:
     made = new_salt(path)
     click.echo(f"wrote {path} (keep it secret) and {path}.commitment (publish it before the run)")
     click.echo(f"commitment {made.commitment}")
+
+
+_task_sets.register(command)

@@ -19,6 +19,7 @@ from dangercurve.tasks.kernel.arms import check_elicitation, paraphrase_of, pars
 from dangercurve.tasks.kernel.episode import Episode, step_budget
 from dangercurve.tasks.kernel.family import INTERFACES, AnyWorld, Family, get_family
 from dangercurve.tasks.kernel.floors import random_floor
+from dangercurve.tasks.kernel.golden import require_golden
 from dangercurve.tasks.kernel.interfaces import get_interface
 from dangercurve.tasks.kernel.seeds import Instance, Salt, load_salt
 from dangercurve.tasks.kernel.solver import play
@@ -107,6 +108,7 @@ def _dose(name: str, value: str) -> int:
 def build_task(cell: Cell) -> Task:
     """The Inspect task of a cell. Samples stand in Latin-square order over settings, so that no arm always comes first."""
     family = cell.family
+    require_golden(family)
     samples = []
     for level in cell.levels:
         for position in range(cell.n):
