@@ -134,3 +134,15 @@ def test_the_entry_point_stays_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_one_line_on_inspects_command_line_and_on_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    from inspect_ai._util.error import PrerequisiteError
+    from inspect_ai.model import get_model
+
+    monkeypatch.delenv("DANGERCURVE_MODELS", raising=False)
+    with pytest.raises(PrerequisiteError) as caught:
+        get_model("local/smollm2-135m-instuct")
+    assert isinstance(caught.value, ConfigError) and "did you mean" in str(caught.value)
+    with pytest.raises(ConfigError, match="takes no base URL"):
+        get_model("local/smollm2-135m-instruct", base_url="http://127.0.0.1:1/v1")

@@ -13,18 +13,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelCall, ModelOutput
 from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
 from inspect_ai.tool import ToolChoice, ToolInfo
 from openai import APIStatusError
+from rich.markup import escape
 
-from dangercurve._errors import ConfigError, did_you_mean
+from dangercurve._errors import ConfigError, DangercurveError, did_you_mean
 from dangercurve.evals.participants.gguf import GgufFile, resolve_gguf
 from dangercurve.evals.participants.server import LlamaServer, ServerError, ServerOptions, shared_server
 
 MODEL_ARGUMENTS = ("threads", "slots", "context", "port", "log", "emulate_tools")
 DEFAULT_MAX_TOKENS = 512
 DEFAULT_SEED = 1
+
+
+class LocalModelError(ConfigError, PrerequisiteError):
+    """A local model that cannot be used: one line on our command line and on Inspect's."""
+
+    def __init__(self, message: str) -> None:
+        ConfigError.__init__(self, message)
+        self.message = escape(message)  # Inspect prints it as rich markup
 
 
 class LocalAPI(OpenAICompatibleAPI):
@@ -44,12 +54,15 @@ class LocalAPI(OpenAICompatibleAPI):
         **model_args: Any,
     ) -> None:
         if base_url is not None:
-            raise ConfigError(
+            raise LocalModelError(
                 "local/ starts its own server and takes no base URL; for a running one use openai-api/NAME/MODEL"
             )
         emulate_tools = model_args.pop("emulate_tools", False)
-        self.weights, options = _options(model_name, model_args)
-        self.server: LlamaServer = shared_server(options)
+        try:
+            self.weights, options = _options(model_name, model_args)
+            self.server: LlamaServer = shared_server(options)
+        except DangercurveError as exc:
+            raise LocalModelError(str(exc)) from exc
         self._generation = self.server.generation
         with _loopback_without_proxy():
             super().__init__(
