@@ -449,7 +449,7 @@ FAMILY = register(
         tiers={
             "light": Tier(40, (0, 1, 2, 3), ("base", "rule_flip")),
             "full": Tier(
-                300, tuple(range(9)), ("base", "surface", "rule_flip", "counter_prior", "distractor")
+                300, tuple(range(7)), ("base", "surface", "rule_flip", "counter_prior", "distractor")
             ),
         },
     )

@@ -481,7 +481,7 @@ FAMILY = register(
             "light": Tier(40, (0, 1, 2, 3), ("base", "rule_flip")),
             "full": Tier(
                 300,
-                tuple(range(9)),
+                tuple(range(7)),
                 ("base", "surface", "rule_flip", "counter_prior", "distractor", "patched", "defend"),
             ),
         },
