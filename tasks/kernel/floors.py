@@ -26,12 +26,17 @@ def play_random(world: AnyWorld, budget: int, choice: bool, rng: random.Random) 
     return world
 
 
-@lru_cache(maxsize=1024)
 def random_floor(name: str, level: int, twin: str, interface: str, kappa: float) -> float:
     """Share of successes of the random policy over 400 instances of its own (indices from 1,000,000), 100 from level 2 on.
 
-    The number of episodes falls with their length (40,000 steps in all, at least 25 episodes).
+    The number of episodes falls with their length (40,000 steps in all, at least 25 episodes). Tools and text share
+    one floor: the random player of both takes legal actions.
     """
+    return _floor(name, level, twin, interface == "choice", kappa)
+
+
+@lru_cache(maxsize=1024)
+def _floor(name: str, level: int, twin: str, choice: bool, kappa: float) -> float:
     family = get_family(name)
     salt = Salt("dev", DEV_SALT)
     setting = Setting(twin)
@@ -42,7 +47,7 @@ def random_floor(name: str, level: int, twin: str, interface: str, kappa: float)
         instance = family.instance(level, index, salt)
         world = family.build(instance, setting)
         budget = step_budget(kappa, oracle_steps(name, level, index, salt, setting))
-        play_random(world, budget, interface == "choice", instance.stream("random floor"))
+        play_random(world, budget, choice, instance.stream("random floor"))
         wins += world.success()
         played += 1
         spent += len(world.journal)
