@@ -136,6 +136,9 @@ def _run_group(study: Study, run: Path, cells: list[Cell], model: Model, done: R
         config["max_connections"] = first.max_connections
     elif own:
         config["max_connections"] = 20
+    elif first.model.startswith(LOCAL_PROVIDERS):
+        # One conversation a slot of the server: prefixes stay cached and the order of requests is always the same.
+        config["max_connections"] = config["max_samples"] = model.api.max_connections()
     finished, logs = eval_set(
         tasks=[_task(cell, study.salt) for cell in cells],
         model=model,
