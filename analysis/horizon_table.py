@@ -55,8 +55,8 @@ class Records:
 def check_horizons(table: pd.DataFrame) -> HorizonTable:
     """Check a table `model, release_date, p50, p50_lo?, p50_hi?` (minutes).
 
-    Rows without a name, a readable date or a p50, and exact copies, are dropped, counted and listed. Raises DataError
-    for missing columns, no usable rows, and p50 that is text, not positive, not finite or beyond ten thousand years.
+    Rows without a name, a readable date or a p50 above 0, and exact copies, are dropped, counted and listed. Raises
+    DataError for missing columns, no usable rows, and p50 that is text, negative, infinite or beyond ten thousand years.
     """
     for column in ("model", "release_date", "p50"):
         if column not in table:
@@ -75,10 +75,10 @@ def check_horizons(table: pd.DataFrame) -> HorizonTable:
         raise DataError(
             f"p50 is not a number: '{printable(data['p50'][text].iloc[0], 40)}' in row {int(np.argmax(text.to_numpy())) + 1}"
         )
-    bad = minutes.notna() & ~((minutes > 0) & (minutes <= LONGEST_MINUTES))
+    bad = minutes.notna() & ~((minutes >= 0) & (minutes <= LONGEST_MINUTES))
     if bad.any():
         raise DataError(
-            f"p50 must be positive, finite and in minutes: {minutes[bad].iloc[0]:g} "
+            f"p50 must be finite, not negative and in minutes: {minutes[bad].iloc[0]:g} "
             f"in row {int(np.argmax(bad.to_numpy())) + 1}"
         )
     keep = pd.Series(True, index=data.index)
@@ -91,6 +91,7 @@ def check_horizons(table: pd.DataFrame) -> HorizonTable:
         "no release_date that can be read without guessing (write YYYY-MM-DD)": days.isna(),
         f"release_date outside {EARLIEST} to {LATEST}": wrong_year,
         "no p50": minutes.isna(),
+        "p50 of 0: below any task, no horizon was measured": minutes == 0.0,
         "copy of an earlier row": copies,
     }.items():
         lost = gone & keep

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from dangercurve._errors import DataError
+from dangercurve.analysis.dates import DAYS_PER_YEAR
 from dangercurve.analysis.horizon_table import Records, check_horizons, to_records
 from dangercurve.analysis.scoring import covered, crossed_bootstrap, crps_sample, interval_score
 from dangercurve.analysis.trend_model import predict_records, trend_paths
@@ -22,7 +23,6 @@ Forecaster = Callable[[Records, FloatArray, int], FloatArray]
 QUANTILES = {"q05": 0.05, "q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9, "q95": 0.95}
 COVERAGES = {"coverage50": ("q25", "q75"), "coverage80": ("q10", "q90"), "coverage90": ("q05", "q95")}
 SHORTEST_MINUTES = 1e-3  # a bootstrap draw below 0.06 seconds is no measurement: such cells are left out
-DAYS_PER_YEAR = 365.25
 
 
 def forecast_records(train: Records, at: FloatArray, seed: int) -> FloatArray:

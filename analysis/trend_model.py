@@ -33,7 +33,7 @@ class TrendPrior:
     slope_mean: float = 2.0
     slope_sd: float = 1.5
     acceleration: tuple[tuple[float, float, float], ...] = ((0.5, 0.0, 0.0), (0.5, 0.3, 0.2))
-    drift: tuple[float, ...] = (0.05, 0.3, 0.6)
+    drift: tuple[float, ...] = (0.05, 0.3, 0.8)
     noise_median: float = 0.45
     noise_log_sd: float = 0.4
     noise_nodes: tuple[float, ...] = (-2.0, -1.0, 0.0, 1.0, 2.0)

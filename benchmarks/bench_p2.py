@@ -19,7 +19,7 @@ from dangercurve.analysis.scoring import crossed_bootstrap
 from dangercurve.analysis.trend import METHODS, backtest_time, score_pairs
 from dangercurve.analysis.trend_simulate import KINDS, simulated_records
 
-FIRST_SEED = 100_000  # seeds below it were used to choose the prior
+FIRST_SEED = 200_000  # seeds below it were used to choose the prior or looked at once
 
 
 def public_horizons() -> pd.DataFrame:
@@ -153,7 +153,14 @@ with a predictive distribution cut at the last record, because a target is known
   rose in every kind of simulated truth;
 - weighting each draw of the curve by its probability of setting a record: no gain in all pairs, a loss for the next;
 - a single normal prior for the acceleration instead of an equal mixture of none and a mild positive one: equal where
-  the truth accelerates, worse where it does not.
+  the truth accelerates, worse where it does not;
+
+- pooling with, or averaging quantiles with, the references cut at the last record: worse on simulated series in all
+  pairs and, but for a hair, in the next record.
+
+A first full run (seeds from 100,000 on) covered .888 over all truths and .849 where the truth bends. The largest drift
+was then raised from .6 to .8, judged on other seeds (from 3,000 on, 12 series a truth: coverage .895 to .906, CRPS
+ratio .776 to .780), and the table above was made on seeds that no choice has seen.
 
 A steady truth is where the forecaster gains least: the acceleration prior expects more than comes.
 """

@@ -126,6 +126,35 @@ def test_the_same_seed_gives_the_same_numbers_whatever_the_order_of_rows() -> No
     assert other.models[0].p50_lo != one.models[0].p50_lo
 
 
+def test_counts_give_the_same_bootstrap_as_resampling_rows_one_by_one() -> None:
+    frame = table(np.random.default_rng(7), models=1, tasks=40, runs=3)
+    runs = runs_from_frame(frame)
+    cells = to_cells(runs)
+    per_task = frame.groupby("task_id")["score"].transform("size").to_numpy()
+    in_family = frame.groupby("task_family")["task_id"].transform("nunique").to_numpy()
+    weight = 1 / (per_task * np.sqrt(in_family))
+    x, score = np.log2(frame["human_minutes"].to_numpy()), frame["score"].to_numpy()
+    tasks = {f: list(g.groupby("task_id").indices) for f, g in frame.groupby("task_family")}
+    rows = frame.groupby("task_id").indices
+    rng = np.random.default_rng(1)
+    naive = []
+    for _ in range(400):
+        picked = [
+            run
+            for family in rng.choice(list(tasks), len(tasks))
+            for task in rng.choice(tasks[family], len(tasks[family]))
+            for run in rng.choice(rows[task], len(rows[task]))
+        ]
+        w = weight[picked] / weight[picked].sum()
+        naive.append(log2_horizon(fit_logistic(x[picked], (w * score[picked])[None], w[None], 1e-5), 0.5)[0])
+    ours = estimate_horizons(runs, bootstrap=4000, seed=2).log2_draws[:, 0, 0]
+    assert len(cells.n) == 40
+    assert np.median(ours) == pytest.approx(np.median(naive), abs=0.12)
+    assert np.subtract(*np.quantile(ours, [0.9, 0.1])) == pytest.approx(
+        np.subtract(*np.quantile(naive, [0.9, 0.1])), rel=0.15
+    )
+
+
 def test_bootstrap_intervals_cover_the_true_horizon() -> None:
     """Nominal 95 %, 60 studies, 60 tasks of their own family each: fewer than 50 hits has probability 0.0003."""
     hits = 0

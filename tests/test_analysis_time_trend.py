@@ -206,8 +206,8 @@ def test_the_backtest_has_the_agreed_shape() -> None:
     ("change", "says"),
     [
         ({"p50": "ten"}, "p50 is not a number: 'ten' in row 3"),
-        ({"p50": -1.0}, "positive, finite"),
-        ({"p50": np.inf}, "positive, finite"),
+        ({"p50": -1.0}, "finite, not negative"),
+        ({"p50": np.inf}, "finite, not negative"),
     ],
 )
 def test_a_wrong_horizon_is_named_with_its_row(change: dict[str, object], says: str) -> None:
@@ -222,10 +222,11 @@ def test_rows_that_cannot_be_used_are_dropped_counted_and_listed() -> None:
     table = as_table(line()).astype(object)
     table.loc[1, "release_date"] = "03/04/2021"
     table.loc[4, "p50"] = None
+    table.loc[6, "p50"] = 0.0
     table.loc[10] = table.loc[0]
     found = check_horizons(table)
-    assert sorted(row for rows in found.dropped.values() for row in rows) == [2, 5, 11]
-    assert len(found.frame) == 8 and len(found.flags) == 3
+    assert sorted(row for rows in found.dropped.values() for row in rows) == [2, 5, 7, 11]
+    assert len(found.frame) == 7 and len(found.flags) == 4
 
 
 def test_dates_in_three_formats_are_one_series() -> None:
