@@ -298,14 +298,30 @@ def _worst_case(
     """
     frame = points.frame
     lost = float(frame["missing"].sum())
-    if points.scale != "logit" or lost == 0:
-        return {"binds": False, "missing": lost, **main.summary()} if lost == 0 else None
-    value, n = worst_case_scores(frame["value"], frame["n"], frame["missing"], np.log10(frame["flops"]))
+    if lost == 0:
+        return {"binds": False, "missing": lost, **main.summary()}
+    log10_c = np.log10(frame["flops"].to_numpy(np.float64))
+    if points.scale == "logit":
+        value, n = worst_case_scores(frame["value"], frame["n"], frame["missing"], log10_c)
+    elif "worst_low" in frame and "worst_high" in frame:
+        n = frame["n"].to_numpy(np.float64)
+        upper = log10_c >= np.median(log10_c)
+        value = np.where(upper, frame["worst_high"], frame["worst_low"])
+    else:
+        return {"status": "not_identified", "binds": True, "missing": lost, **_blank()}
+    if not np.isfinite(value).all() or (points.scale == "log2" and not (value > 0).all()):
+        return {"status": "not_identified", "binds": True, "missing": lost, **_blank()}
     imputed = replace(points, frame=frame.assign(value=value, n=n))
     other = _answer(fit_shapes(curve_data(imputed), shapes=shapes, n_draws=n_draws, seed=seed), ask, front)
     a, b = (v.log10_c["q50"] if v.log10_c["q50"] is not None else np.inf for v in (main, other))
     binds = bool(b < a) or other.crossing.status == "not_identified"
     return {"binds": binds, "missing": lost, **(other if binds else main).summary()}
+
+
+def _blank() -> dict[str, object]:
+    """Numbers of an answer that does not exist: the missing samples leave a value open."""
+    nothing = dict.fromkeys(QUANTILES)
+    return {"log10_c": nothing, "p_never": None, "p_within": {}, "date": nothing, "p_by": {}}
 
 
 def _effective(

@@ -16,6 +16,10 @@ from dangercurve.analysis.scores import ScoreTable, chance_floor
 
 Floats = NDArray[np.float64]
 COLUMNS = ("model", "model_family", "flops", "flop_log10_sd", "value", "se", "n", "missing", "release_date")
+WORST = (
+    "worst_low",
+    "worst_high",
+)  # of metrics on log2: the value with missing counted as safe, and as dangerous
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class Points:
     def sha256(self) -> str:
         """Hash of the inputs in a canonical form: sorted models, twelve significant digits."""
         rows = self.frame.sort_values("model")
-        text = rows.to_csv(index=False, float_format="%.12g", columns=list(COLUMNS), lineterminator="\n")
+        columns = [*COLUMNS, *(c for c in WORST if c in rows)]
+        text = rows.to_csv(index=False, float_format="%.12g", columns=columns, lineterminator="\n")
         head = f"{self.metric}\n{self.scale}\n{self.floor:.12g}\n{self.simulated}\n"
         return hashlib.sha256((head + text).encode()).hexdigest()
 
@@ -124,6 +129,8 @@ def points_from_estimates(
             "release_date": pd.to_datetime(at["release_date"]).to_numpy() if "release_date" in at else pd.NaT,
         }
     )
+    if kind.scale == "log2":
+        frame = frame.assign(**_worst(rows))
     simulated = bool(rows["simulated"].astype(bool).any()) if "simulated" in rows else False
     return Points(frame, metric, kind.scale, floor, simulated, tuple(dropped), tuple(flags), family)
 
@@ -175,6 +182,22 @@ def _close(rows: pd.DataFrame, scale: Scale) -> tuple[pd.DataFrame, list[str], l
     lost = np.isnan(value)
     dropped = [f"{m}: no estimate (no scored sample, or nothing identified)" for m in rows.loc[lost, "model"]]
     return rows.assign(value=value, se=se)[~lost].reset_index(drop=True), dropped, flags
+
+
+def _worst(rows: pd.DataFrame) -> dict[str, Floats]:
+    """The value moved as far as missing samples move its bound on that side; infinite where they leave it open."""
+    out = {}
+    for name, worst, bound in (
+        ("worst_low", "worst_case_lcb", "lcb"),
+        ("worst_high", "worst_case_ucb", "ucb"),
+    ):
+        if worst not in rows:
+            return {}
+        a, b, value = (rows[c].to_numpy(np.float64) for c in (worst, bound, "value"))
+        same = (a == b) | ((b <= 0) & (a <= 0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out[name] = np.where(same, value, value * a / b)
+    return out
 
 
 def _column(frame: pd.DataFrame, name: str, default: float) -> Floats:

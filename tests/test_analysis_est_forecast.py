@@ -232,3 +232,31 @@ def test_weights_of_shapes_sum_to_one_and_every_shape_is_listed() -> None:
     assert [s.shape for s in found.shapes] == ["logistic", "gompertz", "power", "saturating", "broken"]
     with pytest.raises(DataError, match="did you mean 'logistic'"):
         fit_shapes(data, shapes=("logistc",))
+
+
+def test_missing_samples_of_horizons_bring_the_worst_case_forward_or_leave_it_open() -> None:
+    estimates = pd.DataFrame(
+        {
+            "model": [f"m{i}" for i in range(6)],
+            "metric": "h50_steps",
+            "estimate": [4.0, 7.0, 18.0, 30.0, 70.0, 130.0],
+            "se": 0.3,
+            "lcb": 2.0,
+            "ucb": 300.0,
+            "worst_case_lcb": 1.0,
+            "worst_case_ucb": 900.0,
+            "n_instances": 40,
+            "n_excluded": 5,
+        }
+    )
+    compute = pd.DataFrame(
+        {"model": estimates["model"], "model_family": "f", "training_flop": 10.0 ** np.arange(20, 26)}
+    )
+    found = ask(points_from_estimates(estimates, compute, "h50_steps"), 512.0)
+    worst = found.missing_worst_case
+    assert worst is not None and worst["binds"] and isinstance(worst["log10_c"], dict)
+    assert found.log10_c["q50"] is not None and worst["log10_c"]["q50"] < found.log10_c["q50"]
+    open_end = ask(
+        points_from_estimates(estimates.assign(worst_case_ucb=np.inf), compute, "h50_steps"), 512.0
+    )
+    assert (open_end.missing_worst_case or {})["status"] == "not_identified"
