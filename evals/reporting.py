@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING
 from dangercurve._errors import ConfigError, DangercurveError
 from dangercurve._text import printable
 from dangercurve._version import __version__
-from dangercurve.analysis import registry
-from dangercurve.analysis.report.data import Forecast, Point, ReportData, Role, Scaling, Verdict
+from dangercurve.analysis.report.data import ReportData, Verdict
 from dangercurve.evals.reporting_checks import checklist
 from dangercurve.evals.reporting_counts import (
     STATUSES,
     comparability,
     costs,
     levels,
-    mean,
     role_of,
     statuses,
 )
 from dangercurve.evals.reporting_facts import facts, read_study
-from dangercurve.evals.reporting_forecast import band_of, forecast_of
+from dangercurve.evals.reporting_forecast import forecast_of
+from dangercurve.evals.reporting_scaling import Sources, scalings
 from dangercurve.evals.reporting_verdict import verdict_view
-from dangercurve.evals.run_folder import RunFolder, number, read_run_folder, text
+from dangercurve.evals.run_folder import RunFolder, number, read_run_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +68,7 @@ def build_report(path: Path | str, alpha: float = 0.05) -> ReportData:
         name=str(study.get("name") or root.resolve().name),
         version=__version__,
         verdict=verdict,
-        scalings=_scalings(folder, forecasts, compute, roles, frame, verdict),
+        scalings=scalings(Sources(folder.estimates, compute, frame, verdict), forecasts),
         forecasts=shown,
         levels=rates,
         status_names=STATUSES,
@@ -142,104 +141,3 @@ def _digests(folder: RunFolder, verdict: Verdict | None) -> tuple[tuple[str, str
         )
         out += [(name, digest) for name, digest in heads if digest]
     return tuple(out) + tuple(sorted(folder.files.items()))
-
-
-def _scalings(
-    folder: RunFolder,
-    forecasts: list[tuple[Row, Forecast]],
-    compute: Mapping[str, tuple[str, float]],
-    roles: Mapping[str, Role],
-    frame: pd.DataFrame | None,
-    verdict: Verdict | None,
-) -> tuple[Scaling, ...]:
-    """One panel a forecast; and for each family without one, its success rate (or first metric) against compute."""
-    out = []
-    for row, found in forecasts:
-        rows = [
-            e
-            for e in _base(folder.estimates)
-            if e["family"] == found.family and e["metric"] == found.metric and _same(e, row)
-        ]
-        out.append(_scaling(found.family, found.metric, rows, compute, roles, frame, found, row, verdict))
-    covered = {f.family for _, f in forecasts}
-    for family in sorted({str(e["family"]) for e in folder.estimates} - covered):
-        rows = [e for e in _base(folder.estimates) if e["family"] == family and e["metric"] == "success_rate"]
-        if rows:
-            out.append(_scaling(family, "success_rate", rows, compute, roles, frame, None, {}, verdict))
-    return tuple(out)
-
-
-def _base(rows: tuple[Row, ...]) -> list[Row]:
-    """Estimates of the base twin without an arm."""
-    return [
-        r
-        for r in rows
-        if (text(r.get("twin")) or "base") == "base"
-        and all(text(v) in (None, "none") for k, v in r.items() if k.startswith("arm_"))
-    ]
-
-
-def _same(estimate: Row, forecast: Row) -> bool:
-    return all(
-        text(estimate.get(k)) == text(forecast.get(k))
-        for k in ("interface", "kappa", "elicitation")
-        if forecast.get(k) is not None
-    )
-
-
-def _scaling(
-    family: str,
-    metric: str,
-    rows: list[Row],
-    compute: Mapping[str, tuple[str, float]],
-    roles: Mapping[str, Role],
-    frame: pd.DataFrame | None,
-    forecast: Forecast | None,
-    source: Row,
-    verdict: Verdict | None,
-) -> Scaling:
-    points = []
-    for r in rows:
-        model = str(r["model"])
-        if role_of(model) == "bot":
-            continue
-        model_family, flop = compute.get(model, ("", math.nan))
-        points.append(
-            Point(
-                model=model,
-                model_family=model_family or model.split("/", 1)[0],
-                role=roles.get(model, role_of(model)),
-                log10_flop=flop if math.isfinite(flop) else None,
-                estimate=number(r.get("estimate")),
-                lcb=_bound(r.get("lcb"), -math.inf),
-                ucb=_bound(r.get("ucb"), math.inf),
-                n_instances=int(n) if math.isfinite(n := number(r.get("n_instances"))) else 0,
-            )
-        )
-    try:
-        kind = registry.metric(metric)
-        label, unit, scale = kind.label, kind.unit, str(kind.scale)
-    except ConfigError:
-        label, unit, scale = metric, "", "linear"
-    alerts = (
-        {c.W for c in verdict.claims if (c.family, c.metric) == (family, metric) and c.W is not None}
-        if verdict
-        else set()
-    )
-    return Scaling(
-        family=family,
-        metric=metric,
-        label=label,
-        unit=unit,
-        scale=scale,
-        points=tuple(points),
-        floor=mean(frame[frame["family"] == family], "random_floor") if frame is not None and scale == "logit" else None,
-        band=band_of(source.get("band")),
-        forecast=forecast,
-        alert=max(alerts) if forecast is not None and alerts else None,
-    )  # fmt: skip
-
-
-def _bound(value: object, default: float) -> float:
-    found = number(value)
-    return default if math.isnan(found) else found

@@ -152,7 +152,11 @@ def test_the_page_holds_what_the_folder_holds(run: Path) -> None:
     (scaling,) = [s for s in data.scalings if s.forecast is not None]
     assert scaling.band is not None and len(scaling.points) == 6
     assert {p.model for p in scaling.points if p.log10_flop is None} == {EVIL}
+    assert {p.model for p in scaling.points if p.in_fit} == {
+        p.model for p in scaling.points if p.role == "SIMULATED"
+    }
     page = text_of(render(data))
+    assert "SIMULATED models only in the fit" in page
     for words in (
         "UNRESOLVED: tiny",
         "beats the random floor",

@@ -40,10 +40,11 @@ def capability(uid: str, s: Scaling) -> Figure:
         f"{s.label} (interval)",
         "n instances",
         "in the fit",
+        "condition",
     )
     rows = [
         (p.model, p.model_family, p.role, num(p.log10_flop, 4), interval(p.estimate, p.lcb, p.ucb), p.n_instances,
-         "held out" if p.held_out else "yes" if p.log10_flop is not None else "no: compute not known")
+         _fit_word(s, p), p.condition)
         for p in sorted(s.points, key=lambda p: (p.log10_flop is None, p.log10_flop or 0.0, p.model))
     ]  # fmt: skip
     question = f"At what compute does the {s.label} on {s.family} meet its threshold?"
@@ -51,6 +52,18 @@ def capability(uid: str, s: Scaling) -> Figure:
         question = f"How does the {s.label} on {s.family} grow with training compute?"
     return figure(
         uid, question, _answer(s, placed), draw if placed else None, columns, rows, _note(s, placed)
+    )
+
+
+def _fit_word(s: Scaling, p: Point) -> str:
+    if p.log10_flop is None:
+        return "no: compute not known"
+    return (
+        "yes"
+        if p.in_fit
+        else "no: no fit"
+        if s.forecast is None or not s.forecast.shapes
+        else "no: other condition"
     )
 
 
@@ -86,7 +99,8 @@ def status_words(f: Forecast) -> str:
 
 
 def _answer(s: Scaling, placed: list[Point]) -> str:
-    label = "SIMULATED models only: " if placed and all(p.role == "SIMULATED" for p in placed) else ""
+    fit = [p for p in placed if p.in_fit] or placed
+    label = "SIMULATED models only in the fit: " if fit and all(p.role == "SIMULATED" for p in fit) else ""
     if not label and s.forecast is not None and s.forecast.simulated:
         label = "Partly SIMULATED: "
     if not s.points:
@@ -127,10 +141,10 @@ def _note(s: Scaling, placed: list[Point]) -> str:
         parts.append(
             "Hollow marks are SIMULATED models: they check the pipeline and say nothing of any real model."
         )
-    if s.forecast is not None:
-        parts += [
-            f"{line[0].upper()}{line[1:]}." for line in (s.forecast.condition, *s.forecast.flags) if line
-        ]
+    if _fitted(s) and not all(p.in_fit for p in placed):
+        parts.append("Dashed bars are other conditions, which are shown and never pooled.")
+    told = (s.forecast.condition, *s.others, *s.forecast.flags) if s.forecast is not None else s.others
+    parts += [f"{line[0].upper()}{line[1:]}." for line in told if line]
     if s.forecast is not None and s.forecast.worst_case is not None:
         low, mid, high = s.forecast.worst_case
         parts.append(
@@ -180,8 +194,9 @@ def _y_axis(s: Scaling, points: list[Point], x: Scale, start: float, stop: float
 def _x_range(s: Scaling, placed: list[Point]) -> tuple[float, float, float]:
     """Left end, right end and the largest model's log10 FLOP (where extrapolation begins)."""
     known = [p.log10_flop for p in placed if p.log10_flop is not None]
-    low, last = min(known), max(known)
-    high = last + 0.6
+    inside = [p.log10_flop for p in placed if p.log10_flop is not None and p.in_fit]
+    low, last = min(known), max(inside or known)
+    high = max(known) + 0.6
     if s.forecast is not None:
         ends = [v for v in s.forecast.log10_c if v is not None and math.isfinite(v)]
         high = max([high, last + 1.5, *(v + 0.4 for v in ends)])
@@ -205,7 +220,9 @@ def _keys(s: Scaling, placed: list[Point], families: dict[str, int]) -> list[Key
             Key("90 % band for a new model", cls="band", box=True),
         ]
     if s.forecast is not None:
-        keys += [Key("threshold", cls="thr"), Key("extrapolated", cls="ext", box=True)]
+        keys += [Key("threshold", cls="thr")]
+    if _fitted(s):
+        keys += [Key("extrapolated", cls="ext", box=True)]
     if s.alert is not None:
         keys.append(Key("alert line", cls="alert"))
     if s.floor is not None:
@@ -225,7 +242,7 @@ def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dic
     x = Scale(low, high, left, right)
     y_axis = _y_axis(s, placed, x, bottom, top)
     y = y_axis.scale
-    if s.forecast is not None and high > last:
+    if _fitted(s) and high > last:
         c.rect(x.at(last), top, right - x.at(last), bottom - top, "ext")
         room = right - x.at(last) - 8
         if room > width_of("extrapolated"):
@@ -249,7 +266,7 @@ def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dic
         index = families[p.model_family]
         colour = GREY if index == MAX_FAMILIES else colour_of(index)
         lo, hi = (y.at(_value(s, v)) for v in (p.lcb, p.ucb))
-        c.line(at, lo, at, hi, "whisker faint" if many and p.role != "real" else "whisker", stroke=colour)
+        c.line(at, lo, at, hi, _bar_class(s, p, many), stroke=colour)
         tip = f"{p.model} ({p.role}): {interval(p.estimate, p.lcb, p.ucb)} at {power(p.log10_flop)} FLOP"
         c.mark(
             at,
@@ -276,6 +293,15 @@ def _draw(uid: str, width: float, s: Scaling, placed: list[Point], families: dic
         _crossing(c, s, s.forecast, x, y, last)
     legend(c, keys, 8, bottom + 60, width - 16)
     return c
+
+
+def _fitted(s: Scaling) -> bool:
+    return s.forecast is not None and bool(s.forecast.shapes)
+
+
+def _bar_class(s: Scaling, p: Point, many: bool) -> str:
+    base = "whisker faint" if many and p.role != "real" else "whisker"
+    return f"{base} apart" if _fitted(s) and not p.in_fit else base
 
 
 def _band(c: Canvas, s: Scaling, x: Scale, y: Scale) -> None:

@@ -93,7 +93,8 @@ class Point:
     lcb: float
     ucb: float
     n_instances: int
-    held_out: bool = False
+    in_fit: bool = True
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Capability against compute for one task family and metric: points, the band, and the forecast if there is one."""
+    """Capability against compute for one task family and metric: points, the band, and the forecast if there is one.
+
+    `others` says of each condition whose points are shown and not in the fit, why it has no fit of its own.
+    """
 
     family: str
     metric: str
@@ -162,6 +166,7 @@ class Scaling:
     band: Band | None = None
     forecast: Forecast | None = None
     alert: float | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

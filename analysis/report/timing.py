@@ -16,13 +16,16 @@ Quantiles = tuple[float | None, float | None, float | None]
 
 def shapes(uid: str, f: Forecast) -> Figure:
     """Median and 90 % interval of log10 C* by curve shape, the pooled answer first."""
-    rows: list[tuple[str, Quantiles, str]] = [("pooled", f.log10_c, f"never: {percent(f.p_never)}")]
+    rows: list[tuple[str, Quantiles, str]] = [
+        ("pooled", f.log10_c, f"never: {percent(f.p_never)}" if f.p_never is not None else "")
+    ]
     rows += [
         (s.name, (s.q05, s.q50, s.q95), f"weight {percent(s.weight)}, never: {percent(s.p_never)}")
         for s in f.shapes
     ]
     if f.worst_case is not None:
         rows.append(("missing = dangerous", f.worst_case, ""))
+    nothing = "not identified" if f.status == "not_identified" else "no crossing within the cap"
     known = [v for _, q, _ in rows for v in q if v is not None and math.isfinite(v)]
 
     def draw(key: str, width: float) -> Canvas:
@@ -45,7 +48,7 @@ def shapes(uid: str, f: Forecast) -> Figure:
             y = base + (30.0 if narrow else 14.0)
             c.text(8, base + (14 if narrow else 18), fit(name, 160, bold=True), "t tb" if index == 0 else "t")
             c.text(width - 8, base + (14 if narrow else 18), fit(words, 205), "t tm", "end")
-            _interval(c, x, q, y, strong=index == 0)
+            _interval(c, x, q, y, strong=index == 0, nothing=nothing)
         c.text((left + right) / 2, bottom + 36, "training compute at the crossing, log10 FLOP", "t", "middle")
         return c
 
@@ -144,10 +147,10 @@ def _dates_row(c: Canvas, f: Forecast, top: float, width: float) -> None:
     c.line(left, base, right, base, "ax")
 
 
-def _interval(c: Canvas, x: Scale, q: Quantiles, y: float, *, strong: bool) -> None:
+def _interval(c: Canvas, x: Scale, q: Quantiles, y: float, *, strong: bool, nothing: str) -> None:
     low, mid, high = q
     if low is None or not math.isfinite(low):
-        c.text(x.start + 4, y + 4, "no crossing", "t tm")
+        c.text(x.start + 4, y + 4, nothing, "t tm halo")
         return
     end = high if high is not None and math.isfinite(high) else math.inf
     whisker(c, x.at(low), x.at(end), y, "cross" if strong else "ci", 5)
