@@ -34,7 +34,7 @@ class Settings:
     links: tuple[tuple[str, float], ...] = (("gompertz", 1.0), ("logit", 0.5))
     effort: Effort = field(default_factory=Effort)
     compute_log10_sd: float = 0.05
-    change_probability: float = 0.5
+    change_probability: float = 0.3
     change_below: float = 0.25
 
 

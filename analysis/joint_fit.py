@@ -15,16 +15,23 @@ from dangercurve.analysis.hmc import sample_hmc
 from dangercurve.analysis.joint_model import JointModel
 from dangercurve.analysis.scoring import FloatArray
 
+HELD = ("scale", "noise", "noise_mean")
+
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to sample: `chains` x `draws` kept, after `rounds` warm-ups of `warmup` steps."""
+    """How long to sample: `chains` x `draws` kept, after `rounds` warm-ups of `warmup` steps.
+
+    Chains that still disagree (`rhat_limit`) go on for up to `extra_rounds` more.
+    """
 
     chains: int = 4
     draws: int = 200
     warmup: int = 100
     rounds: int = 3
     leapfrog: int = 16
+    extra_rounds: int = 2
+    rhat_limit: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,16 @@ class Posterior:
 
 
 def find_mode(model: JointModel, rng: np.random.Generator, max_steps: int = 60) -> FloatArray:
-    """Posterior mode (size,) by Fisher scoring with a Levenberg term. Raises DataError where it is not finite."""
+    """Mode (size,) given the scales and the noise at their prior centres, by Fisher scoring with a Levenberg term.
+
+    At the joint mode the noise collapses, far from where the posterior's mass is; with the scales held it does not.
+    Raises DataError where the density is not finite.
+    """
     z = 0.1 * rng.standard_normal(model.layout.size)
+    held = np.zeros(z.size, dtype=bool)
+    for name in HELD:
+        held[model.layout.blocks[name][0]] = True
+    z[held] = 0.0
     value, gradient = model.log_density(z[None])
     if not np.isfinite(value[0]):
         raise DataError("the joint model cannot be evaluated on this table: check scores and compute")
@@ -46,10 +61,14 @@ def find_mode(model: JointModel, rng: np.random.Generator, max_steps: int = 60) 
     for _ in range(max_steps):
         information = model.information(z)
         information[np.diag_indices(z.size)] += damping
-        step = np.linalg.solve(information, gradient[0])
+        information[held, :], information[:, held] = 0.0, 0.0
+        information[held, held] = 1.0
+        step = np.linalg.solve(information, np.where(held, 0.0, gradient[0]))
         for shrink in (1.0, 0.3, 0.1, 0.03):
             trial = z + shrink * step
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a bad trial is refused below
+            with np.errstate(
+                over="ignore", invalid="ignore", divide="ignore"
+            ):  # a bad trial is refused below
                 new, new_gradient = model.log_density(trial[None])
             if np.isfinite(new[0]) and new[0] > value[0]:
                 break
@@ -72,8 +91,8 @@ def sample_posterior(model: JointModel, rng: np.random.Generator, effort: Effort
     factor = np.linalg.cholesky(model.information(mode))
     noise = rng.standard_normal((effort.chains, mode.size))
     position = mode + 0.1 * np.linalg.solve(factor.T, noise.T).T
-    for round_ in range(effort.rounds):
-        last = round_ == effort.rounds - 1
+    for round_ in range(effort.rounds + effort.extra_rounds):
+        last = round_ >= effort.rounds - 1
         factor = np.linalg.cholesky(model.information(position.mean(axis=0)))
         root = np.linalg.inv(factor)
         # single precision halves the cost; density and gradient are those of one and the same rounded map
@@ -95,4 +114,6 @@ def sample_posterior(model: JointModel, rng: np.random.Generator, effort: Effort
             max_leapfrog=effort.leapfrog,
         )
         position = sample.draws[:, -1] @ root
+        if last and not sample.rhat > effort.rhat_limit:
+            break
     return Posterior(sample.flat @ root, sample.acceptance, sample.rhat)

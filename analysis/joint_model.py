@@ -39,16 +39,16 @@ class Prior:
     second_family_sd: float = 0.4
     second_model_sd: float = 0.2
     interaction_sd: float = 0.4
-    bump_sd: float = 0.3
-    bend_sd: float = 0.25
+    bump_sd: float = 0.2
+    bend_sd: float = 0.1
     noise_sd: float = 0.04
     noise_spread: float = 0.15
     scale_width: float = 0.2
     noise_power: float = 1.0
     noise_floor: float = 0.02
-    ceiling_drop: float = 0.25
-    ceiling_logit: float = -1.5
-    ceiling_spread: float = 1.0
+    ceiling_drop: float = 0.1
+    ceiling_logit: float = -1.0
+    ceiling_spread: float = 1.5
     bump_length: float = 1.2
     knot_spacing: float = 0.5
 
