@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dangercurve._errors import ConfigError, EvidenceError
+from dangercurve._errors import ConfigError, DataError, EvidenceError
 from dangercurve._text import printable
 from dangercurve.analysis.registry import Metric
-from dangercurve.evals.decide import Axis, z_of
+from dangercurve.evals.decide import Axis
 from dangercurve.evals.policy import Allowance
 from dangercurve.evals.run_folder import number
 
@@ -27,65 +27,34 @@ class Term:
     why: str
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """One point of an elicitation curve: effort (attempts, tokens, ...), estimate in the metric's unit, se on scale."""
-
-    effort: float
-    estimate: float
-    se: float
-
-
-@dataclass(frozen=True)
-class Plateau:
-    """The plateau test: the gap still open on the scale, its last step with an upper bound, and whether it is flat."""
-
-    gap: float
-    last_step: float
-    last_step_upper: float
-    flat: bool
-    rising: bool
-
-
-def plateau(points: list[CurvePoint], axis: Axis, *, alpha: float = 0.05, tolerance: float = 0.25) -> Plateau:
-    """Whether more effort still elicits more, from a curve in the order of effort.
-
-    The open gap is what the best point lies above the last one, plus the upper bound of the last step:
-    `max(u) - u_last + max(0, d + z(alpha) se(d))` with u on the danger-up scale. Flat: that upper bound is at most
-    `tolerance`. Rising: the lower bound of the last step is above 0. Raises EvidenceError with fewer than two points
-    or a point that is no finite number.
-    """
-    ordered = sorted(points, key=lambda point: point.effort)
-    if len(ordered) < 2:
-        raise EvidenceError("an elicitation curve needs at least two efforts")
-    up = [axis.up(point.estimate) for point in ordered]
-    if not all(map(math.isfinite, (*up, *(p.se for p in ordered), *(p.effort for p in ordered)))):
-        raise EvidenceError(
-            "an elicitation curve holds a point that is no finite number on the metric's scale"
-        )
-    step = up[-1] - up[-2]
-    noise = z_of(alpha) * math.hypot(ordered[-1].se, ordered[-2].se)
-    upper = max(0.0, step + noise)
-    return Plateau(max(up) - up[-1] + upper, step, upper, flat=upper <= tolerance, rising=step - noise > 0)
-
-
 def elicitation(allowance: Allowance, kind: Metric, entry: Mapping[str, object] | None) -> Term:
-    """E: the policy's number, the widest gap still open on the curve of `entry`, or the shipped prior."""
+    """E: the policy's number, the widest gap still open on the curve of `entry`, or the shipped prior.
+
+    The open gap is the upper bound of what more effort may add (`analysis.elicitation`), plus what the best point lies
+    above the one of the largest effort. A curve that still rises leaves a wider gap. Raises EvidenceError where the
+    curve cannot be read.
+    """
     if not isinstance(allowance.elicitation, str):
         return Term(allowance.elicitation, "policy", "stated in the policy")
     if entry is None:
         value = kind.priors.elicitation if kind.priors else None
         return Term(value, "prior", "the elicitation ledger has no curve for this claim")
+    from dangercurve.analysis.elicitation import elicitation_curve  # SciPy: only where there is a curve
+
     curve = entry.get("curve")
-    raw = [point for point in curve if isinstance(point, dict)] if isinstance(curve, list) else []
-    points = [
-        CurvePoint(number(p.get("effort")), number(p.get("estimate")), number(p.get("se"))) for p in raw
-    ]
-    if any(not kind.holds(p.estimate) or not p.se >= 0 for p in points):
-        raise EvidenceError("evidence/elicitation.json: a curve holds a point that the metric cannot take")
-    found = plateau(points, Axis(kind.scale, kind.direction))
-    state = "flat" if found.flat else "still rising" if found.rising else "not shown to be flat"
-    return Term(found.gap, "ledger", f"{len(points)} efforts, {state}")
+    points = [point for point in curve if isinstance(point, dict)] if isinstance(curve, list) else []
+    axis = Axis(kind.scale, kind.direction)
+    try:
+        effort, se = ([number(point.get(key)) for point in points] for key in ("effort", "se"))
+        levels = [axis.up(number(point.get("estimate"))) for point in points]
+        found = elicitation_curve(effort, levels, se)
+    except (DataError, ConfigError) as exc:
+        raise EvidenceError(f"evidence/elicitation.json: {exc}") from exc
+    last = levels[max(range(len(levels)), key=effort.__getitem__)]
+    gap = found.gap_ucb + max(levels) - last
+    return Term(
+        gap, "ledger", f"{found.n_points} efforts, {found.plateau}, slope {found.slope:.3g} a doubling"
+    )
 
 
 def growth(allowance: Allowance, kind: Metric, entry: Mapping[str, object] | None) -> Term:

@@ -52,9 +52,10 @@ def read_ledger(path: Path | str) -> Ledger:
 def attempt_for(ledger: Ledger, model: str, claim: Claim, evidence: str) -> Attempt:
     """Number and level of the look at `claim` with this evidence (`Observed.evidence_digest`).
 
-    Looks at the same evidence are one attempt. Attempt k of the planned K (`test.attempts`) may spend alpha / K, and
-    no more than what the attempts before it have left: the sum never exceeds alpha, so a model at the limit passes
-    with probability at most alpha over all attempts. After the plan is used up the level is 0.
+    Looks at the same evidence are one attempt. Attempt k of the planned K (`test.attempts`) may spend alpha / K, under
+    an open plan alpha / (k (k + 1)), and no more than what the attempts before it have left. The sum never exceeds
+    alpha, so a model at the limit passes with probability at most alpha over all attempts. After the plan is used up
+    the level is 0.
     """
     earlier: list[Record] = []
     for record in ledger.records:
@@ -64,9 +65,17 @@ def attempt_for(ledger: Ledger, model: str, claim: Claim, evidence: str) -> Atte
                 return Attempt(number=len(earlier) + 1, alpha=number(record["alpha"]), spent=spent)
             earlier.append(record)
     spent = sum(number(record["alpha"]) for record in earlier)
-    share = claim.alpha / claim.test.attempts
+    share = _share(claim, len(earlier) + 1)
     left = claim.alpha - spent
     return Attempt(number=len(earlier) + 1, alpha=share if left >= share * (1 - 1e-9) else 0.0, spent=spent)
+
+
+def _share(claim: Claim, attempt: int) -> float:
+    if claim.test.attempts == "open":
+        from dangercurve.analysis.sequential import spent_alpha  # SciPy: only under an open plan
+
+        return spent_alpha(claim.alpha, attempt)
+    return claim.alpha / claim.test.attempts
 
 
 def record_attempts(

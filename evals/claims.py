@@ -265,7 +265,7 @@ def _panels(
             found.get("preregistration"), claim, ctx.loaded.sha256, cell.first, n, cell.commitments
         )
     if require.transcripts:
-        there = len(ctx.observed.transcript_candidates(ctx.model, claim.family))
+        there = ctx.observed.samples(ctx.model, claim.family)
         panels["transcripts"] = PanelResult(
             passed=there >= require.transcripts, why=f"{there} samples to choose {require.transcripts} from"
         )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
 from dangercurve.analysis.registry import Metric
 from dangercurve.evals.decide import Axis
-from dangercurve.evals.observed import parse_time
+from dangercurve.evals.observed import Observed, parse_time
 from dangercurve.evals.policy import Claim, Policy
 from dangercurve.evals.run_folder import number, text
 from dangercurve.evals.verdict import PanelResult, Transcript
@@ -166,15 +165,8 @@ def preregistration(
     return PanelResult(passed=True, why=f"registered before the run; {logged} deviations logged")
 
 
-def random_transcripts(
-    candidates: Sequence[tuple[str, str, str, int]], family: str, seed: str, count: int = TRANSCRIPTS
-) -> list[Transcript]:
-    """`count` samples chosen by `seed` (text): those whose SHA-256 with the seed is smallest."""
-
-    def rank(row: tuple[str, str, str, int]) -> bytes:
-        return hashlib.sha256("\x1f".join((seed, *map(str, row))).encode()).digest()
-
-    chosen = sorted(candidates, key=rank)[:count]
+def random_transcripts(observed: Observed, model: str, family: str, seed: str) -> list[Transcript]:
+    """TRANSCRIPTS samples of an evaluation, chosen by `seed` (text): same seed and store, same choice."""
     return [
         Transcript(
             log=log,
@@ -183,7 +175,7 @@ def random_transcripts(
             epoch=epoch,
             family=printable(family),
         )
-        for log, uuid, sample, epoch in chosen
+        for log, uuid, sample, epoch in observed.random_samples(model, family, seed, TRANSCRIPTS)
     ]
 
 

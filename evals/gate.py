@@ -364,7 +364,7 @@ def _transcripts(loaded: LoadedPolicy, ctx: Context) -> list[Transcript]:
     families = sorted({claim.family for claim in loaded.policy.claims if claim.kind != "forecast"})
     found: list[Transcript] = []
     for family in families:
-        found += random_transcripts(ctx.observed.transcript_candidates(ctx.model, family), family, seed)
+        found += random_transcripts(ctx.observed, ctx.model, family, seed)
     return found
 
 
@@ -372,9 +372,9 @@ def _oldest(observed: Observed, subject: str, loaded: LoadedPolicy) -> dt.dateti
     """When the evidence was completed that is oldest among the claims' families."""
     stamps = []
     for family in {claim.family for claim in loaded.policy.claims if claim.kind != "forecast"}:
-        cell = observed.cell(subject, family, {})
-        if cell.last is not None:
-            stamps.append(parse_time(cell.last))
+        last = observed.last(subject, family)
+        if last is not None:
+            stamps.append(parse_time(last))
     return min(stamps, default=None)
 
 

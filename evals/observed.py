@@ -107,10 +107,18 @@ class Observed:
             [paths],
         )
         self._check_rows()
-        self._db.execute(
-            "create temp table obs as select * from raw qualify row_number() over ("
-            "partition by eval_task_id, sample_id, epoch order by completed_at desc, log_sha256 desc, sample_uuid) = 1"
+        rows, kept = self._one(
+            "select count(*), count(distinct hash(eval_task_id, sample_id, epoch)) from raw"
         )
+        unique = (
+            ""
+            if rows == kept
+            else (
+                " qualify row_number() over (partition by eval_task_id, sample_id, epoch "
+                "order by completed_at desc, log_sha256 desc, sample_uuid) = 1"
+            )
+        )
+        self._db.execute(f"create temp {'table' if unique else 'view'} obs as select * from raw{unique}")
 
     def _check_rows(self) -> None:
         row = self._one(
@@ -204,16 +212,13 @@ class Observed:
         )
         statuses = self._all(f"select status, count(*) from obs where {condition} group by 1", parameters)
         usable = "(status = 'scored' or success = 1)"
-        means = self._one(
-            f"select avg(s), avg(o) from (select avg(success) filter ({usable}) as s, "
-            f"avg(outcome) filter ({usable}) as o from obs where {condition} group by instance_id)",
+        *means, epochs = self._one(
+            "select avg(s), avg(o), coalesce(min(n), 0) from ("
+            f"select avg(success) filter ({usable}) as s, avg(outcome) filter ({usable}) as o, "
+            "bit_count(bit_or(cast(1 as bigint) << cast(least(epoch, 62) as bigint))) as n "
+            f"from obs where {condition} group by instance_id)",
             parameters,
         )
-        epochs = self._one(
-            "select coalesce(min(n), 0) from (select count(distinct epoch) as n from obs "
-            f"where {condition} group by instance_id)",
-            parameters,
-        )[0]
         lists = [set(found) if isinstance(found, list) else set() for found in row[2:6]]
         for index, unnamed in ((0, row[11]), (1, row[12]), (2, row[13])):
             if unnamed:
@@ -253,12 +258,26 @@ class Observed:
         )
         return hashlib.sha256("\n".join(str(row[0]) for row in rows).encode()).hexdigest()
 
-    def transcript_candidates(self, model: str, family: str) -> list[tuple[str, str, str, int]]:
-        """(log SHA-256, sample uuid, sample id, epoch) of every sample of an evaluation, in a fixed order."""
+    def samples(self, model: str, family: str) -> int:
+        """How many samples, epochs apart, the store holds of an evaluation."""
+        return _int(self._one("select count(*) from obs where model = ? and family = ?", [model, family])[0])
+
+    def last(self, model: str, family: str) -> str | None:
+        """When the newest sample of an evaluation was completed, as text."""
+        found = self._one(
+            "select max(completed_at) from obs where model = ? and family = ?", [model, family]
+        )[0]
+        return None if found is None else str(found)
+
+    def random_samples(
+        self, model: str, family: str, seed: str, count: int
+    ) -> list[tuple[str, str, str, int]]:
+        """(log SHA-256, sample uuid, sample id, epoch) of the `count` samples whose MD5 with `seed` is smallest."""
         rows = self._all(
             "select log_sha256, coalesce(sample_uuid, ''), sample_id, cast(epoch as bigint) from obs "
-            "where model = ? and family = ? order by instance_id, sample_id, epoch, log_sha256",
-            [model, family],
+            "where model = ? and family = ? "
+            "order by md5(concat_ws(chr(31), ?, log_sha256, sample_uuid, sample_id, epoch)), sample_id, epoch limit ?",
+            [model, family, seed, count],
         )
         return [(str(a), str(b), str(c), _int(d)) for a, b, c, d in rows]
 

@@ -81,12 +81,15 @@ class Relative(Strict):
 
 
 class Test(Strict):
-    """One-sided level, least number of instances, and how many attempts (re-runs) share the level."""
+    """One-sided level, least number of instances, and how many attempts (re-runs) share the level.
+
+    `attempts: K` gives each of K planned attempts alpha / K; `open` gives attempt k alpha / (k (k + 1)), for ever.
+    """
 
     alpha: Alpha = 0.05
     min_instances: Count = 40
     cluster: Literal["instance"] = "instance"
-    attempts: Count = 1
+    attempts: Count | Literal["open"] = 1
 
 
 class Allowance(Strict):

@@ -13,10 +13,8 @@ import pytest
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve.analysis.registry import metric
 from dangercurve.evals import allowances, evidence
-from dangercurve.evals.allowances import CurvePoint
 from dangercurve.evals.attempts import attempt_for, read_ledger
 from dangercurve.evals.chain import append, head, read_chain
-from dangercurve.evals.decide import Axis
 from dangercurve.evals.gate import Request, evaluate
 from dangercurve.evals.gate_world import (
     AS_OF,
@@ -31,9 +29,9 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
-from dangercurve.evals.observed import parse_time
+from dangercurve.evals.observed import Observed, parse_time
 from dangercurve.evals.policy import Allowance, load_policy
-from dangercurve.evals.run_folder import store_digest
+from dangercurve.evals.run_folder import read_run_folder, store_digest
 from dangercurve.evals.verdict import Outcome, Verdict
 from dangercurve.evals.waivers import Waiver, waiver_for, write_waiver
 
@@ -55,30 +53,30 @@ def put(root: Path, name: str, data: object) -> None:
 # Elicitation, growth, forecast error
 
 
+def open_gap(*estimates: float, se: float = 0.02) -> float:
+    curve = [{"effort": 2**i, "estimate": value, "se": se} for i, value in enumerate(estimates)]
+    term = allowances.elicitation(Allowance(), metric("h50_steps"), {"curve": curve})
+    assert term.source == "ledger"
+    return term.value or 0.0
+
+
 def test_a_flat_curve_leaves_little_open_and_a_rising_one_more() -> None:
-    axis = Axis("log2", "up")
-    flat = [CurvePoint(e, v, 0.05) for e, v in ((1, 8), (2, 16), (4, 16.1), (8, 16.2))]
-    rising = [CurvePoint(e, v, 0.05) for e, v in ((1, 2), (2, 4), (4, 8), (8, 16))]
-    low, high = allowances.plateau(flat, axis), allowances.plateau(rising, axis)
-    assert low.flat
-    assert not low.rising
-    assert high.rising
-    assert not high.flat
-    assert low.gap < 0.25
-    assert high.gap > 1
+    assert open_gap(8, 16, 16.1, 16.2) < 0.3
+    assert open_gap(2, 4, 8, 16) > 2
 
 
 def test_a_noisy_curve_is_not_shown_to_be_flat() -> None:
-    axis = Axis("log2", "up")
-    noisy = allowances.plateau([CurvePoint(1, 16, 0.5), CurvePoint(2, 16, 0.5)], axis)
-    assert not noisy.flat
-    assert noisy.gap == pytest.approx(1.6449 * math.hypot(0.5, 0.5), rel=1e-3)
+    assert open_gap(16, 16, se=0.5) > 1 > open_gap(16, 16)
 
 
 def test_a_curve_that_fell_again_leaves_its_best_point_open() -> None:
-    axis = Axis("log2", "up")
-    fell = allowances.plateau([CurvePoint(1, 32, 0.0), CurvePoint(2, 8, 0.0), CurvePoint(4, 8, 0.0)], axis)
-    assert fell.gap == pytest.approx(2.0)
+    assert open_gap(32, 8, 8) >= 2 > open_gap(8, 8, 8)
+
+
+@pytest.mark.parametrize("curve", [None, [], [{"effort": 1, "estimate": 2, "se": 0.1}], [{"effort": 0}], "x"])
+def test_a_curve_that_cannot_be_read_is_no_allowance(curve: object) -> None:
+    with pytest.raises(EvidenceError, match=r"elicitation\.json"):
+        allowances.elicitation(Allowance(), metric("h50_steps"), {"curve": curve})
 
 
 def test_the_elicitation_ledger_replaces_the_prior(tmp_path: Path) -> None:
@@ -89,8 +87,8 @@ def test_the_elicitation_ledger_replaces_the_prior(tmp_path: Path) -> None:
     entry = {"model": MODEL, "family": "toy_vuln", "metric": "success_rate", "curve": points}
     put(root, "elicitation", [entry])
     claim = gate(root, text).claims[0]
-    assert claim.allowance_sources["E"].startswith("ledger: 3 efforts, flat")
-    assert 0 < (claim.E or 0) < 0.1
+    assert claim.allowance_sources["E"].startswith("ledger: 3 efforts")
+    assert 0 < (claim.E or 0) < 0.3
     put(root, "elicitation", [entry, entry])
     assert gate(root, text).exit_code == 4
 
@@ -226,8 +224,11 @@ def test_random_transcripts_are_five_chosen_by_seed(tmp_path: Path) -> None:
     first, again = gate(root).transcripts, gate(root).transcripts
     assert first == again
     assert len({t.sample_uuid for t in first}) == 5
-    rows = [("log", str(i), str(i), 1) for i in range(100)]
-    seeds = {tuple(t.sample_id for t in evidence.random_transcripts(rows, "f", str(s))) for s in range(20)}
+    with Observed(read_run_folder(root)) as observed:
+        seeds = {
+            tuple(t.sample_id for t in evidence.random_transcripts(observed, MODEL, "toy_vuln", str(seed)))
+            for seed in range(20)
+        }
     assert len(seeds) > 15
 
 
@@ -262,6 +263,16 @@ def test_planned_attempts_each_get_their_share(tmp_path: Path) -> None:
     records = read_ledger(ledger)
     assert sum(float(str(r["alpha"])) for r in records.records) <= claim.alpha
     assert attempt_for(records, "another/model", claim, "x").alpha == 0.025
+
+
+def test_an_open_plan_spends_less_each_time_and_never_more_than_alpha(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    text = policy_text().replace("min_instances: 20", "min_instances: 20, attempts: open")
+    levels = []
+    for day in (1, 2, 3):
+        root = write_run(tmp_path / str(day), [replace(SAFE, completed_at=f"2026-11-01T0{day}:00:00+00:00")])
+        levels.append(gate(root, text, attempt_ledger=ledger).claims[0].alpha)
+    assert levels == pytest.approx([0.05 / 2, 0.05 / 6, 0.05 / 12], rel=1e-5)
 
 
 def test_a_dropped_or_changed_attempt_is_seen(tmp_path: Path) -> None:
