@@ -162,7 +162,6 @@ def test_the_page_holds_what_the_folder_holds(run: Path) -> None:
         "beats the random floor",
         "10^24.1",
         "too few instances",
-        "No verdict" * 0,
         "c0ffee",
     ):
         assert words in page
@@ -239,8 +238,11 @@ def test_a_folder_without_write_permission_is_one_line_and_keeps_the_old_page(
 ) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     copy.chmod(0o500)
-    with pytest.raises(ConfigError, match="cannot write"):
-        write_report(copy)
+    try:
+        with pytest.raises(ConfigError, match="cannot write"):
+            write_report(copy)
+    finally:
+        copy.chmod(0o700)
 
 
 # ---- a real browser
