@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class Horizon:
     `ceiling`: p50 lies beyond the longest well-covered bin (at least `COVERED_TASKS` tasks in a factor of 4), so
     `lower_bound`, the longest task in that bin, is what the data support. `floor`: p50 lies below the shortest
     well-covered bin. `slope` is of log-odds against log2 minutes; 0 means that success did not fall with length.
-    `flat_share` is the share of replicates with slope 0. `horizon_lo = None` where the quantile is below any length.
+    `p50_worst_case` counts runs without a score as successes (equal to p50 where none is missing).
     """
 
     model: str
@@ -43,8 +43,9 @@ class Horizon:
     floor: bool
     lower_bound: float | None
     slope: float | None
-    success_rate: float
+    success_rate: float | None
     bootstrap: int
+    p50_worst_case: float | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,24 @@ def estimate_horizons(
     return Horizons(rows, draws, LEVELS, weights, penalty, asymptote, seed)
 
 
+def with_worst_case(result: Horizons, worst: Horizons) -> Horizons:
+    """`result` with `p50_worst_case` from `worst`, the fit in which missing scores are successes.
+
+    A model none of whose runs was scored is in `worst` alone: it gets a row without a horizon, never no row.
+    """
+    seen = {row.model: row for row in result.models}
+    rows = []
+    for row in worst.models:
+        mine = seen.get(row.model)
+        if mine is None:
+            mine = replace(
+                row, p50=None, p50_lo=None, p50_hi=None, p80=None, p80_lo=None, p80_hi=None, ceiling=False, floor=False,
+                lower_bound=None, slope=None, success_rate=None, n_runs=0, n_tasks=0,
+            )  # fmt: skip
+        rows.append(replace(mine, p50_worst_case=row.p50))
+    return replace(result, models=tuple(rows))
+
+
 def well_covered(cells: Cells, index: int) -> tuple[float, float]:
     """Shortest and longest task, log2 minutes, within a model's well-covered bins (of all tasks where no bin is)."""
     mine = cells.model == index
@@ -147,6 +166,7 @@ def _summarise(cells: Cells, index: int, beta: FloatArray, draws: FloatArray, as
         slope=float(beta[0, 1]) if np.isfinite(beta[0, 0]) else None,
         success_rate=float(cells.won[mine].sum() / n_runs),
         bootstrap=draws.shape[0],
+        p50_worst_case=_minutes(points[0]),
     )
 
 

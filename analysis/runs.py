@@ -57,7 +57,9 @@ class Runs:
         return len(self.score)
 
 
-def read_runs(path: Path | str, mapping: Mapping[str, str] | None = None) -> Runs:
+def read_runs(
+    path: Path | str, mapping: Mapping[str, str] | None = None, *, missing_as: float | None = None
+) -> Runs:
     """Read and check a table of runs; `mapping` gives our column name -> the table's own. See `check_runs`.
 
     Raises ConfigError for a file or column that is not there, DataError for content.
@@ -71,18 +73,23 @@ def read_runs(path: Path | str, mapping: Mapping[str, str] | None = None) -> Run
         raise DataError(
             f"{printable(path)} cannot be read as {path.suffix[1:]}: {printable(exc, 200)}"
         ) from exc
-    return check_runs(table, mapping)
+    return check_runs(table, mapping, missing_as=missing_as)
 
 
-def runs_from_frame(frame: pd.DataFrame, mapping: Mapping[str, str] | None = None) -> Runs:
+def runs_from_frame(
+    frame: pd.DataFrame, mapping: Mapping[str, str] | None = None, *, missing_as: float | None = None
+) -> Runs:
     """`check_runs` on a data frame."""
-    return check_runs(pa.Table.from_pandas(frame, preserve_index=False), mapping)
+    return check_runs(pa.Table.from_pandas(frame, preserve_index=False), mapping, missing_as=missing_as)
 
 
-def check_runs(table: pa.Table, mapping: Mapping[str, str] | None = None) -> Runs:
+def check_runs(
+    table: pa.Table, mapping: Mapping[str, str] | None = None, *, missing_as: float | None = None
+) -> Runs:
     """Check a table of runs; columns `model, task_id, task_family, human_minutes, score, weight?, run_id?`.
 
-    Rows without a score, a length or a name are dropped, counted and listed (a missing score is no failure). Rows that
+    Rows without a score, a length or a name are dropped, counted and listed (a missing score is no failure); with
+    `missing_as` a missing score counts as that number instead: 1 gives the worst case of a dangerous skill. Rows that
     repeat another row's `run_id` and content are dropped likewise. Everything else that is wrong raises DataError:
     missing columns, no rows, text where a number belongs, scores outside [0, 1], lengths that are not positive and
     finite or longer than ten years, weights that are not positive, one `run_id` with two contents.
@@ -95,6 +102,8 @@ def check_runs(table: pa.Table, mapping: Mapping[str, str] | None = None) -> Run
         for name in ("human_minutes", "score", "weight")
         if name in columns
     }
+    if missing_as is not None:
+        numbers["score"] = np.where(np.isnan(numbers["score"]), missing_as, numbers["score"])
     coded = {name: _codes(columns[name]) for name in (*NAMES, "run_id") if name in columns}
     dropped: dict[str, tuple[int, ...]] = {}
     keep = np.ones(table.num_rows, dtype=bool)

@@ -223,6 +223,24 @@ def test_missing_scores_are_dropped_counted_and_listed_and_never_become_failures
     assert estimate_horizons(runs, bootstrap=0).models[0].p50 == whole.models[0].p50
 
 
+def test_missing_scores_as_successes_bound_the_horizon_from_above_and_no_model_disappears(
+    tmp_path: Path,
+) -> None:
+    frame = table(np.random.default_rng(0))
+    long = frame["human_minutes"] > 16
+    frame.loc[long & (frame["model"] == "m0") & (frame.index % 3 == 0), "score"] = np.nan
+    frame.loc[frame["model"] == "m1", "score"] = np.nan
+    frame.to_csv(tmp_path / "runs.csv", index=False)
+    result = CliRunner().invoke(
+        cli, ["horizon", str(tmp_path / "runs.csv"), "--bootstrap", "0", "--format", "json"]
+    )
+    assert result.exit_code == 0, result.output
+    rows = {row["model"]: row for row in json.loads(result.stdout)}
+    assert rows["m0"]["p50_worst_case"] > rows["m0"]["p50"]
+    assert rows["m1"]["p50"] is None and rows["m1"]["n_runs"] == 0
+    assert "no score" in result.stderr
+
+
 def test_a_run_copied_with_its_run_id_counts_once_and_a_clash_is_refused() -> None:
     frame = table(np.random.default_rng(0)).assign(run_id=lambda t: t.index.astype(str))
     copied = pd.concat([frame, frame.iloc[[0]]])

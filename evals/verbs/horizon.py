@@ -10,18 +10,8 @@ from dangercurve._errors import ConfigError
 from dangercurve.evals.verbs._common import emit, output_options
 
 _SHOWN = (
-    "model",
-    "p50",
-    "p50_lo",
-    "p50_hi",
-    "p80",
-    "p80_lo",
-    "p80_hi",
-    "ceiling",
-    "floor",
-    "n_runs",
-    "n_tasks",
-)
+    "model", "p50", "p50_lo", "p50_hi", "p80", "p80_lo", "p80_hi", "ceiling", "floor", "p50_worst_case", "n_runs", "n_tasks",
+)  # fmt: skip
 
 
 @click.command()
@@ -49,7 +39,7 @@ def command(
     """
     from dataclasses import asdict
 
-    from dangercurve.analysis.horizon import estimate_horizons
+    from dangercurve.analysis.horizon import estimate_horizons, with_worst_case
     from dangercurve.analysis.runs import dropped_lines, exclude_models, read_runs
 
     pairs = {}
@@ -64,5 +54,9 @@ def command(
     result = estimate_horizons(
         table, weights=weights, penalty=penalty, asymptote=asymptote, bootstrap=bootstrap, seed=seed
     )
+    if any(reason == "no score" for reason in table.dropped):
+        worst = exclude_models(read_runs(runs, pairs, missing_as=1.0), exclude)
+        fitted = estimate_horizons(worst, weights=weights, penalty=penalty, asymptote=asymptote, bootstrap=0)
+        result = with_worst_case(result, fitted)
     title = f"horizons in minutes, 95 % intervals; weights {weights}, penalty {penalty:g}, seed {seed}"
     emit([asdict(row) for row in result.models], fmt, output, columns=_SHOWN, title=title)
