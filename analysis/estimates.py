@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from dangercurve._errors import DataError, did_you_mean
 from dangercurve.analysis import registry
@@ -80,11 +81,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of one group: the column it reads, the values at the safe and dangerous end, and its estimator."""
+    """A metric of one group: the column it reads, its least and largest value for missing samples, its estimator."""
 
     column: str
-    safe: float
-    dangerous: float
+    least: float
+    largest: float
     estimator: Callable[[pd.DataFrame, Floats, float], Measured]
 
 
@@ -149,6 +150,20 @@ def _rate(group: pd.DataFrame, values: Floats, alpha: float) -> Measured:
     return Measured(rate.estimate, rate.se, rate.lcb, rate.ucb, rate.n_instances)
 
 
+def _mean(group: pd.DataFrame, values: Floats, alpha: float) -> Measured:
+    """Mean over instances of an unbounded quantity, with t bounds; one instance leaves both bounds open."""
+    means = pd.Series(values).groupby(group["instance_id"].astype(str).to_numpy()).mean().to_numpy(np.float64)
+    n = means.size
+    if n == 0 or not np.isfinite(means).all():
+        return Measured(float("nan") if n == 0 else float("inf"), float("nan"), 0.0, float("inf"), n)
+    centre = float(means.mean())
+    if n == 1:
+        return Measured(centre, float("nan"), 0.0, float("inf"), n)
+    se = float(means.std(ddof=1) / np.sqrt(n))
+    half = float(stats.t.ppf(1 - alpha, n - 1)) * se
+    return Measured(centre, se, max(centre - half, 0.0), centre + half, n)
+
+
 def _horizon(level: float) -> Callable[[pd.DataFrame, Floats, float], Measured]:
     def estimator(group: pd.DataFrame, values: Floats, alpha: float) -> Measured:
         floor = 0.0
@@ -171,6 +186,7 @@ def _horizon(level: float) -> Callable[[pd.DataFrame, Floats, float], Measured]:
 METRICS: dict[str, Metric] = {
     "success_rate": Metric("success", 0.0, 1.0, _rate),
     "mean_outcome": Metric("outcome", 0.0, 1.0, _rate),
+    "bits_to_solve": Metric("bits", 0.0, np.inf, _mean),
     "h50_steps": Metric("success", 0.0, 1.0, _horizon(0.5)),
     "h80_steps": Metric("success", 0.0, 1.0, _horizon(0.8)),
 }
@@ -184,14 +200,14 @@ def _measure_group(group: pd.DataFrame, alpha: float) -> Iterator[dict[str, obje
         if scale == "log2" and not _has_steps(group):
             continue
         keep = usable(group, metric.column)
-        if metric.column == "outcome" and not keep.any():
+        if metric.column in ("outcome", "bits") and not keep.any():
             continue
         values = group[metric.column].to_numpy(np.float64, na_value=np.nan)
         raw = metric.estimator(group[keep], values[keep], alpha)
         low = high = raw
         if not keep.all():
-            low = metric.estimator(group, np.where(keep, values, metric.safe), alpha)
-            high = metric.estimator(group, np.where(keep, values, metric.dangerous), alpha)
+            low = metric.estimator(group, np.where(keep, values, metric.least), alpha)
+            high = metric.estimator(group, np.where(keep, values, metric.largest), alpha)
         yield {
             "metric": name,
             "scale": scale,

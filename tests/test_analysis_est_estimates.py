@@ -157,3 +157,10 @@ def test_deception_is_conditional_on_opportunity_and_knowledge() -> None:
     )
     row = metric(estimate_all(frame), "deception_likelihood")
     assert row["estimate"] == pytest.approx(0.5) and row["n_instances"] == 20 and row["n_opportunity"] == 40
+
+
+def test_missing_bits_count_as_zero_bits_on_the_dangerous_side() -> None:
+    frame = observations(40, refused=4).assign(bits=[None] * 4 + [6.0, 8.0] * 18)
+    row = metric(estimate_all(frame), "bits_to_solve")
+    assert row["estimate"] == pytest.approx(7.0) and row["scale"] == "linear"
+    assert row["worst_case_lcb"] < row["lcb"] < 7 < row["ucb"] < row["worst_case_ucb"] == np.inf
