@@ -105,9 +105,13 @@ def validate_scores(frame: pd.DataFrame) -> ScoreTable:
     if repeated.any():
         flags += _merge_repeats(kept[repeated], out, drop)
         kept = out[reason == ""]
+    lost = np.flatnonzero(reason != "")
+    shown = {name: printable(name) for name in {*out["model"].iloc[lost], *out["benchmark"].iloc[lost]}}
     dropped = tuple(
-        Dropped(int(i), printable(out["model"][i]), printable(out["benchmark"][i]), str(reason[i]))
-        for i in np.flatnonzero(reason != "")
+        Dropped(int(i), shown[model], shown[benchmark], str(why))
+        for i, model, benchmark, why in zip(
+            lost, out["model"].iloc[lost], out["benchmark"].iloc[lost], reason[lost], strict=True
+        )
     )
     if kept.empty:
         first = dropped[0].reason if dropped else "it has no rows"
