@@ -189,3 +189,26 @@ claims:
 def write_policy(path: Path, text: str | None = None) -> Path:
     """A policy file; `policy_text()` by default."""
     return write_atomic(path, policy_text() if text is None else text)
+
+
+def main() -> None:
+    """`python -m dangercurve.evals.gate_world FOLDER --instances 60 --wins 4 --lost 0`: a simulated run folder."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        description="Write a SIMULATED run folder with a known number of successes."
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--instances", type=int, default=60)
+    parser.add_argument("--wins", type=int, default=0)
+    parser.add_argument("--lost", type=int, default=0, help="samples of status infra_error, on top")
+    parser.add_argument("--completed-at", default=DONE)
+    options = parser.parse_args()
+    lost: list[int | None] = [None] * options.lost
+    success = [1] * options.wins + [0] * (options.instances - options.wins) + lost
+    write_run(options.folder, [World(success=success, completed_at=options.completed_at)])
+    print(f"{options.folder}: SIMULATED, {options.wins} of {options.instances} solved, {options.lost} lost")
+
+
+if __name__ == "__main__":
+    main()
