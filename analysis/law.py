@@ -15,7 +15,7 @@ from dangercurve._errors import DataError
 Floats = NDArray[np.float64]
 NAMES = ("E", "A", "B", "a", "b")
 HUBER = 1e-3  # residuals of log loss beyond this weigh linearly
-_CHUNK = 250  # replicates in one batch, so that its arrays stay in cache
+_CELLS = 60_000  # replicates x points in one batch, so that its arrays stay in cache
 _EPSILON = 1e-4  # smallest floor E relative to the lowest loss
 
 
@@ -99,8 +99,9 @@ def fit_law(
     if n_boot:
         rng = np.random.default_rng(np.random.SeedSequence(seed))
         parts = []
-        for first in range(0, n_boot, _CHUNK):
-            size = min(_CHUNK, n_boot - first)
+        batch = max(1, _CELLS // n.size)
+        for first in range(0, n_boot, batch):
+            size = min(batch, n_boot - first)
             counts = rng.multinomial(n.size, np.full(n.size, 1 / n.size), size).astype(np.float64)
             parts.append(_minimise(np.repeat(z, size, axis=0), u, v, log_y, counts, huber)[0])
         draws = _natural(np.concatenate(parts), centre)

@@ -13,6 +13,7 @@ from dangercurve._errors import DataError
 
 Floats = NDArray[np.float64]
 Predictor = Callable[[Floats, Floats, Floats], Floats]
+MAX_ORIGINS = 60  # training sets tried, evenly spread over the models
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def law_or_noise(
     n_boot: int = 2000,
     seed: int = 0,
 ) -> Predictable:
-    """Rolling origin by compute: train on the k smallest models, predict every larger one, k = min_train ... n - 1.
+    """Rolling origin by compute: train on the k smallest models, predict every larger one, k = min_train ... n - 1
+    (at most MAX_ORIGINS of them).
 
     `predict(x_train, y_train, x_new)` returns predictions. Errors are averaged by held-out model first (the pairs of
     one model share its noise), then resampled by model family where families are given. Skill is against the better
@@ -61,7 +63,8 @@ def law_or_noise(
     x, y = x[order], y[order]
     labels = np.asarray(family if family is not None else np.arange(x.size).astype(str), dtype=np.str_)[order]
     errors: dict[int, list[tuple[float, float, float, float, float]]] = {}
-    for k in range(min_train, x.size):
+    origins = np.unique(np.linspace(min_train, x.size - 1, MAX_ORIGINS).round().astype(int))
+    for k in origins.tolist():
         if x[k - 1] == x[k]:
             continue
         guess = predict(x[:k], y[:k], x[k:])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dangercurve.analysis.law import Law, Optimum
     from dangercurve.analysis.predictable import Predictable
 
+MAX_ROWS = 20_000
 CURVE_COLUMNS = (
     "benchmark",
     "form",
@@ -98,6 +99,10 @@ def fit_law_table(frame: pd.DataFrame, *, budgets: Sequence[float], bootstrap: i
         if "benchmark" in frame.columns and frame["benchmark"].nunique() > 1:
             raise DataError("several benchmarks in one law: keep one (their errors are never pooled)")
         frame = frame.assign(loss=1 - frame["score"].astype(float))
+    if len(frame) > MAX_ROWS:
+        raise DataError(
+            f"{len(frame)} rows: a row is a trained model, at most {MAX_ROWS}; keep final checkpoints"
+        )
     rows, dropped = positive(frame, ("N", "D", "loss"))
     n, d, loss = (rows[c].to_numpy(np.float64) for c in ("N", "D", "loss"))
     law = fit_law(n, d, loss, n_boot=bootstrap, seed=seed)

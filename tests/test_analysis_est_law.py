@@ -102,3 +102,16 @@ def test_a_trend_is_a_law_and_noise_is_noise() -> None:
     assert noise.verdict == "noise" and noise.skill < 0.1
     with pytest.raises(DataError, match="at least"):
         law_or_noise(x[:4], x[:4], straight)
+
+
+def test_only_so_many_training_sets_are_tried() -> None:
+    calls = 0
+
+    def count(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        return np.full(new.size, y.mean())
+
+    x = np.linspace(20, 24, 500)
+    law_or_noise(x, x / 30, count, n_boot=50)
+    assert 0 < calls <= 60
