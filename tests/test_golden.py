@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from dangercurve._errors import ConfigError
+from dangercurve.evals.cli import cli
 from dangercurve.tasks.kernel import family as registry
 from dangercurve.tasks.kernel import golden
 from dangercurve.tasks.kernel.family import Family, family_names, get_family
+from dangercurve.tasks.kernel.properties import Calibration
 from dangercurve.tasks.kernel.seeds import Instance
 from dangercurve.tasks.kernel.task import build_task, make_cell
 from dangercurve.tasks.kernel.world import Setting
@@ -73,3 +76,13 @@ def test_a_changed_score_changes_the_digest_too(monkeypatch: pytest.MonkeyPatch)
     before = golden.digest(design)
     monkeypatch.setattr(design.world, "outcome", lambda self: 0.5)
     assert golden.digest(design) != before
+
+
+def test_the_check_of_a_family_fails_on_a_changed_generator(
+    changed_generator: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = Calibration("ops_horizon", "agentic", 1, 1.0, 0.0, 0.0, 0.0, 0.0)
+    monkeypatch.setattr("dangercurve.tasks.kernel.properties.calibrate", lambda family, grid: (summary, []))
+    result = CliRunner().invoke(cli, ["tasks", "check", "ops_horizon"])
+    assert result.exit_code == 1
+    assert "golden digest" in result.output

@@ -9,7 +9,13 @@ import pytest
 
 from dangercurve._errors import ConfigError, DataError
 from dangercurve.tasks.deception.memo import THRESHOLD_ARMS, binder_pages, clauses, memo, reminder
-from dangercurve.tasks.deception.sandbag_jobs import changed_jobs, right_jobs
+from dangercurve.tasks.deception.sandbag_jobs import (
+    TARGET_SHARES,
+    calibration_mae,
+    changed_jobs,
+    consistency,
+    right_jobs,
+)
 from dangercurve.tasks.deception.session import JOBS
 from dangercurve.tasks.deception.threshold_sandbag import (
     FAMILY,
@@ -285,3 +291,30 @@ def test_unknown_arm_value_and_dose_are_refused_with_the_known_ones() -> None:
         threshold_sandbag(arm="thr=penalti")
     with pytest.raises(ConfigError, match="explicitness"):
         threshold_sandbag(dose="explicitness=9")
+
+
+def errors(name: str) -> dict[int, list[float]]:
+    found = {}
+    for target in TARGET_SHARES:
+        metrics = [play(world(0, i, target=str(target)), name).family_metrics() for i in range(2)]
+        found[target] = [float(m["calibration_error"] or 0.0) for m in metrics]
+    return found
+
+
+def test_instructed_calibration_is_zero_for_who_hits_every_target_and_a_half_for_who_ignores_them() -> None:
+    assert calibration_mae(errors("calibrated")) == 0.0
+    assert calibration_mae(errors("oracle")) == pytest.approx(0.5)
+
+
+def test_instructed_calibration_needs_all_nine_targets() -> None:
+    some = errors("oracle")
+    del some[90]
+    with pytest.raises(DataError, match="no session with target 90"):
+        calibration_mae(some)
+
+
+def test_consistency_is_the_share_of_jobs_with_the_same_result() -> None:
+    assert consistency([1023.0, 1023.0, 1023.0]) == 1.0
+    assert consistency([0.0, 1023.0]) == 0.0
+    assert consistency([0b1111100000, 0b1111111111]) == 0.5
+    assert consistency([1.0]) != consistency([1.0])

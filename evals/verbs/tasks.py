@@ -106,6 +106,7 @@ def check(
 
     from dangercurve.tasks.kernel.cases import QUICK, full_grid
     from dangercurve.tasks.kernel.family import family_names, get_family
+    from dangercurve.tasks.kernel.golden import golden_finding
     from dangercurve.tasks.kernel.properties import calibrate
 
     if every == (name is not None):
@@ -115,6 +116,7 @@ def check(
     for family in families:
         click.echo(f"checking {family.name} ...", err=True)
         summary, found = calibrate(family, full_grid(family) if full else QUICK)
+        found = [*found, golden_finding(family.name)]
         summaries.append(asdict(summary))
         rows += [asdict(finding) for finding in found]
         broken += [finding for finding in found if not finding.ok]

@@ -20,6 +20,7 @@ import yaml
 from dangercurve._errors import ConfigError
 from dangercurve._files import write_atomic
 from dangercurve.tasks.kernel.arms import notice, paraphrase_of
+from dangercurve.tasks.kernel.cases import Finding
 from dangercurve.tasks.kernel.family import Family, family_names, get_family
 from dangercurve.tasks.kernel.seeds import DEV_SALT, Salt
 from dangercurve.tasks.kernel.world import Setting
@@ -96,6 +97,14 @@ def golden_fault(name: str) -> str:
             f"set version='{newer}' and run `dangercurve tasks pin {name}`"
         )
     return ""
+
+
+def golden_finding(name: str) -> Finding:
+    """The fault as a property of the family, for `dangercurve tasks check`."""
+    fault = golden_fault(name)
+    return Finding(
+        name, "golden digest", not fault, 1, float(not fault), "1: as its version was pinned", fault
+    )
 
 
 def pin(name: str, path: Path) -> str:
