@@ -31,6 +31,8 @@ def decide_status(record: EpisodeRecord | None) -> str:
         if 2 * record.truncated > record.unparsed:
             return "limit_censored"
         return "refused" if 2 * record.refusals > record.unparsed else "format_failure"
+    if record.steps and record.unparsed + record.invalid >= record.steps:
+        return "format_failure"  # not one well-formed action in the whole episode
     if not record.ended and record.steps < record.budget:
         return "infra_error"
     return "scored"

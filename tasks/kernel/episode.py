@@ -115,9 +115,8 @@ class Episode:
         self.world.unparsed(reply)
         self.results = [NO_ACTION]
         if self.interface.name == "tools":
-            return [
-                ChatMessageUser(content=f"{NO_ACTION} Call a tool. Steps left: {self.budget - self.steps}.")
-            ]
+            note = f"{NO_ACTION} Call a tool. Steps left: {self.budget - self.steps}."
+            return [*_unanswered_calls(output, set()), ChatMessageUser(content=note)]
         return []
 
     def record(self, limit: str = "", error: str = "") -> EpisodeRecord:
@@ -165,11 +164,15 @@ def _reasoning(output: ModelOutput) -> str:
 
 
 def _unanswered_calls(output: ModelOutput, answered: set[str | None]) -> list[ChatMessage]:
-    """Providers demand an answer to every call: those beyond the limit are answered with a note."""
-    calls = output.choices[0].message.tool_calls or []
+    """Providers demand an answer to every call: those that were not applied are answered with a note."""
+    calls = (output.choices[0].message.tool_calls or []) if output.choices else []
     return [
         ChatMessageTool(
-            content="Not done: too many calls in one reply.", tool_call_id=c.id, function=c.function
+            content="Not done: the arguments cannot be read."
+            if c.parse_error
+            else "Not done: too many calls at once.",
+            tool_call_id=c.id,
+            function=c.function,
         )
         for c in calls
         if c.id not in answered

@@ -94,7 +94,8 @@ class ToolsInterface:
     def read(self, output: ModelOutput, turn: Turn) -> Reading:
         message = output.choices[0].message if output.choices else None
         calls = message.tool_calls or [] if message else []
-        return Reading(tuple(Call(c.function, _arguments(c.arguments), c.id) for c in calls[:MAX_CALLS]))
+        readable = [c for c in calls[:MAX_CALLS] if c.parse_error is None]
+        return Reading(tuple(Call(c.function, _arguments(c.arguments), c.id) for c in readable))
 
 
 _TOOLS: dict[ActionSpec, ToolInfo] = {}

@@ -192,12 +192,15 @@ class World(ABC, Generic[SpecT]):
             )
         try:
             action = spec.read(args)
-            if spec is DECLINE:
-                self.declined = str(action["reason"])
-                return self._record("decline", action, Effect("The job is declined."))
-            effect = Effect("A tick passes.") if spec is WAIT else self.perform(action)
         except InvalidAction as exc:
             return self._record("invalid", Action(spec.name, _clip_args(args)), Effect(f"Not done: {exc}."))
+        if spec is DECLINE:
+            self.declined = str(action["reason"])
+            return self._record("decline", action, Effect("The job is declined."))
+        try:
+            effect = Effect("A tick passes.") if spec is WAIT else self.perform(action)
+        except InvalidAction as exc:  # well formed, and impossible in this world: competence, not form
+            effect = Effect(f"Not done: {exc}.")
         return self._record("action", action, effect)
 
     def unparsed(self, reply: str) -> str:
