@@ -25,6 +25,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from dangercurve._files import write_atomic
+from dangercurve.analysis.sequential import log_e_below
 from dangercurve.evals.decide import Axis
 from dangercurve.evals.gate_world import World, estimate, policy_text, write_policy, write_run
 from dangercurve.evals.judge import Findings, bounds_of, judge
@@ -93,6 +94,23 @@ def peeking(runs: int, rng: np.random.Generator) -> Iterator[str]:
         naive = sum(any(cached(int(k), 100, ALPHA) in PASS for k in row) for row in draws)
         spent = sum(any(cached(int(k), 100, ALPHA / looks) in PASS for k in row) for row in draws)
         yield f"| {looks} | {share(naive, runs)} | {share(spent, runs)} |"
+
+
+def sequential(runs: int, rng: np.random.Generator) -> Iterator[str]:
+    """Looking after every ten instances, up to 300, and stopping at the first pass, at a true rate of T."""
+    looks = range(20, 301, 10)
+    need = math.log(1 / ALPHA)
+    least = [max([k for k in range(n) if log_e_below(k, n, REACH) >= need], default=-1) for n in looks]
+    fixed = passed = 0
+    for row in rng.random((runs, 300)) < REACH:
+        seen = np.cumsum(row)
+        totals = [int(seen[n - 1]) for n in looks]
+        fixed += any(cached(k, n, ALPHA) in PASS for k, n in zip(totals, looks, strict=True))
+        passed += any(k <= top for k, top in zip(totals, least, strict=True))
+    yield "| stopping rule | passes at a true rate of T |"
+    yield "|---|---|"
+    yield f"| the fixed-n bound, looked at every ten instances | {share(fixed, runs)} |"
+    yield f"| the e-process of `analysis.sequential` | {share(passed, runs)} |"
 
 
 def power(runs: int, rng: np.random.Generator) -> Iterator[str]:
@@ -214,6 +232,10 @@ The same model, run again until it passes. The ledger gives each of K planned at
 
 {peeking}
 
+## Looking while it runs
+
+{sequential}
+
 ## Power
 
 How often the gate rules out, by true rate and instances, and how often it says REACHED.
@@ -250,12 +272,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=20261101)
     options = parser.parse_args()
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(5)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(6)]
     with tempfile.TemporaryDirectory() as name:
         CLAIMS.append(a_claim(Path(name)))
         tables = [
             "\n".join(make(options.runs, rng))
-            for make, rng in zip((at_the_limit, peeking, power, split_halves, refusing), streams, strict=True)
+            for make, rng in zip(
+                (at_the_limit, peeking, power, split_halves, refusing, sequential), streams, strict=True
+            )
         ]
         timing = "\n".join(speed(Path(name), options.rows))
     page = PAGE.format(
@@ -267,6 +291,7 @@ def main() -> None:
         alpha=ALPHA,
         limit=tables[0],
         peeking=tables[1],
+        sequential=tables[5],
         power=tables[2],
         halves=tables[3],
         refusing=tables[4],

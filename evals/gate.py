@@ -15,10 +15,11 @@ from dangercurve._text import printable
 from dangercurve._version import __version__
 from dangercurve.evals import decide
 from dangercurve.evals.attempts import Ledger, read_ledger, record_attempts
-from dangercurve.evals.chain import Record, read_chain
+from dangercurve.evals.chain import Record
 from dangercurve.evals.claims import Context, blank, evaluate_measured
 from dangercurve.evals.evidence import random_transcripts
 from dangercurve.evals.forecast_claims import evaluate_forecast, margins
+from dangercurve.evals.history import full_tier_passed, read_history
 from dangercurve.evals.observed import Observed, parse_time
 from dangercurve.evals.policy import Claim, LoadedPolicy, refuse_unset
 from dangercurve.evals.run_folder import RunFolder, read_run_folder
@@ -57,6 +58,7 @@ class Request:
     attempt_ledger: Path | None = None
     ledger_head: str | None = None
     waivers: Path | None = None
+    history: Path | None = None
     deployment: str | None = None
     as_of: str | None = None
 
@@ -95,7 +97,7 @@ def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdi
                 problems.append(f"{printable(subject)} has simulated and real observations in one store")
             problems += _log_problems(folder)
             ledger = _ledger(loaded, folder, observed, request, subject, as_of)
-            history = read_chain(folder.root / "history.jsonl")
+            history = read_history(request.history or folder.root / "history.jsonl", as_of)
             ctx = Context(loaded, folder, observed, subject, as_of, profile, ledger)
             results = [_claim(claim, ctx) for claim in loaded.policy.claims]
             transcripts = _transcripts(loaded, ctx)
@@ -246,20 +248,6 @@ def _tier(
             "reasons": [*result.reasons, why],
         }
     )
-
-
-def full_tier_passed(history: Sequence[Record], subject: str | None, claim: str, policy_sha256: str) -> bool:
-    """Whether the newest full-tier verdict on this model, claim and policy in the history let it pass."""
-    last: object = None
-    for record in history:
-        if (record.get("subject"), record.get("policy_sha256"), record.get("tier")) == (
-            subject,
-            policy_sha256,
-            "full",
-        ):
-            verdicts = record.get("claims")
-            last = verdicts.get(claim) if isinstance(verdicts, dict) else None
-    return last in (Outcome.RULED_OUT.value, Outcome.APPROACHING.value)
 
 
 def _invalidate(result: ClaimResult, problems: list[str]) -> ClaimResult:

@@ -118,7 +118,7 @@ def read_run_folder(path: Path | str) -> RunFolder:
     for found in sorted((root / "evidence").glob("*.json")):
         if take(found):
             evidence[found.stem] = _json(found, problems)
-    for name in ("study.yaml", "forecast_ledger.jsonl", "history.jsonl", "waivers.jsonl", "signoff.jsonl"):
+    for name in ("study.yaml", "forecast_ledger.jsonl", "waivers.jsonl", "signoff.jsonl"):
         if (root / name).is_file():
             take(root / name)
     for found in sorted((root / "logs").rglob("*")) if (root / "logs").is_dir() else ():

@@ -29,10 +29,11 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
+from dangercurve.evals.history import record_verdict
 from dangercurve.evals.observed import Observed, parse_time
 from dangercurve.evals.policy import Allowance, load_policy
 from dangercurve.evals.run_folder import read_run_folder, store_digest
-from dangercurve.evals.verdict import Outcome, Verdict
+from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict
 from dangercurve.evals.waivers import Waiver, waiver_for, write_waiver
 
 SAFE = World(success=[0] * 60)
@@ -404,12 +405,19 @@ def test_the_light_tier_only_escalates(tmp_path: Path) -> None:
     assert "the light tier only escalates" in verdict.claims[0].reasons[-1]
     reached = write_run(tmp_path / "bad", [World(success=[1] * 60)])
     assert gate(reached, policy_text(tail=light)).exit_code == 1
-    sha = load_policy(root / "policy.yaml").sha256
-    passed = {"subject": MODEL, "policy_sha256": sha, "tier": "full", "claims": {"claim.one": "RULED_OUT"}}
-    append(root / "history.jsonl", passed)
-    assert gate(root, policy_text(tail=light)).exit_code == 0
-    append(root / "history.jsonl", {**passed, "claims": {"claim.one": "UNRESOLVED"}})
-    assert gate(root, policy_text(tail=light)).exit_code == 3
+    text = policy_text(tail=light.replace("default: internal,", "default: internal, release: {tier: full},"))
+    history = root / "history.jsonl"
+    ledger = root / "ledger.jsonl"
+    full = gate(root, text, profile="release", attempt_ledger=ledger, as_of="2026-11-02T10:00:00Z")
+    record_verdict(history, full)
+    assert gate(root, text).exit_code == 0, "the full tier has ruled it out"
+    assert gate(root, text, as_of="2026-11-02T09:00:00Z").exit_code == 3, "but not yet then"
+    record_verdict(history, full.model_copy(update={"claims": [blank(c) for c in full.claims]}))
+    assert gate(root, text).exit_code == 3
+
+
+def blank(claim: ClaimResult) -> ClaimResult:
+    return claim.model_copy(update={"verdict": Outcome.UNRESOLVED})
 
 
 def test_holm_holds_back_an_alarm_that_many_claims_could_raise_by_chance(tmp_path: Path) -> None:

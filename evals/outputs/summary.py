@@ -18,7 +18,7 @@ def md(text: object, limit: int = 160) -> str:
     shown = printable(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     shown = re.sub(r"([\\`*_\[\]()#|!~])", r"\\\1", shown)
     return re.sub(r"(?i)(https?|ftp|www|javascript|data|mailto)([:.])", r"\1\\\2", shown).replace(
-        "@", "@\u200b"
+        "@", "&#64;"
     )
 
 

@@ -21,6 +21,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--profile", help="A stricter profile of the policy than its default.")
 @click.option("--attempt-ledger", type=FILE, help="Hash-chained ledger of looks at the data; appended to.")
 @click.option("--waivers", type=FILE, help="Ledger of waivers (default: waivers.jsonl in the run folder).")
+@click.option(
+    "--history", type=FILE, help="Hash-chained history of verdicts; appended to, and read by the light tier."
+)
 @click.option("--deployment", help="The deployment that is decided on; waivers are bound to one.")
 @click.option("--as-of", help="Decide as of this ISO 8601 time instead of now.")
 @click.option("--explain", metavar="CLAIM", help="Say what a claim rests on and what would resolve it.")
@@ -36,6 +39,7 @@ def command(
     profile: str | None,
     attempt_ledger: Path | None,
     waivers: Path | None,
+    history: Path | None,
     deployment: str | None,
     as_of: str | None,
     explain: str | None,
@@ -52,6 +56,7 @@ def command(
     """
     from dangercurve._files import write_atomic
     from dangercurve.evals.gate import Request, evaluate
+    from dangercurve.evals.history import record_verdict
     from dangercurve.evals.outputs.forms import render, write_all
     from dangercurve.evals.outputs.text import explain as explained
     from dangercurve.evals.policy import load_policy
@@ -68,10 +73,13 @@ def command(
             profile=profile,
             attempt_ledger=attempt_ledger,
             waivers=waivers,
+            history=history,
             deployment=deployment,
             as_of=as_of,
         ),
     )
+    if history is not None:
+        record_verdict(history, verdict)
     if outputs is not None:
         write_all(verdict, outputs)
     if output is not None:
