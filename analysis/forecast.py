@@ -142,6 +142,7 @@ def forecast(
         )
     base, family = _subject(frame, subject, model_family)
     on_scale = float(np.log2(threshold)) if points.scale == "log2" and threshold > 0 else threshold
+    on_scale = -on_scale if points.falls else on_scale
     question = _Question(on_scale, cap, family, base, as_of, tuple(dates), predicts)
     front = frontier if frontier is not None else frontier_draws(seed=seed)
     wanted = tuple(shapes) if shapes else None
@@ -156,7 +157,7 @@ def forecast(
         family=points.family,
         model_scope=[subject] if subject else "frontier",
         metric=points.metric,
-        event=f"{points.metric} >= {threshold:g}",
+        event=f"{points.metric} {'<=' if points.falls else '>='} {threshold:g}",
         threshold=threshold,
         form=f"{len(raw.crossing.shapes)} shapes by evidence; {best.shape} weighs {best.weight:.2f}",
         status=main.crossing.status,
@@ -381,8 +382,9 @@ def _flags(points: Points, threshold: float, fitted: Fitted) -> list[str]:
             out.append(
                 "abrupt: the scores leave the floor within one step of compute; shapes differ most here"
             )
-    if (value >= threshold).any():
-        out.append(f"{int((value >= threshold).sum())} models measured at or above the threshold")
+    reached = int(np.sum(value <= threshold if points.falls else value >= threshold))
+    if reached:
+        out.append(f"{reached} models measured at or beyond the threshold")
     low = [s.name for s, p in zip(fitted.shapes, fitted.posteriors, strict=True) if p.efficiency < 0.01]
     if low:
         out.append(f"fewer than 1 % of proposals counted for {', '.join(low)}: raise --draws")

@@ -85,6 +85,7 @@ def predict_model(
         raise DataError(f"training FLOP of {printable(model)} must be positive and finite")
     fitted = fit_shapes(curve_data(points), shapes=shapes, n_draws=n_draws, seed=seed)
     draws = predictive_draws(fitted, math.log10(flops), model_family=model_family, seed=seed)
+    draws = -draws if points.falls else draws
     q05, q25, q50, q75, q95 = (float(q) for q in np.quantile(draws, [0.05, 0.25, 0.5, 0.75, 0.95]))
     if points.scale == "log2":
         q05, q25, q50, q75, q95 = (2.0**q for q in (q05, q25, q50, q75, q95))

@@ -26,6 +26,7 @@ WORST = (
 class Points:
     """`frame` has the columns COLUMNS, one row a model: `value` in the metric's unit, `n` scored items or instances
     (NaN unknown), `missing` left out. `scale` is the metric's; `family` is the task family or benchmark;
+    `falls`: the metric falls as capability rises (bits to solve), so a threshold is reached from above;
     `dropped` and `flags` are for the reader."""
 
     frame: pd.DataFrame
@@ -36,6 +37,7 @@ class Points:
     dropped: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     family: str = ""
+    falls: bool = False
 
     @property
     def sha256(self) -> str:
@@ -105,6 +107,11 @@ def points_from_estimates(
                 f"estimates of {metric} mix {len(values)} values of {column} ({', '.join(sorted(values)[:4])}): select one"
             )
     kind = registry.metric(metric)
+    falls = kind.direction == "down"
+    if falls and kind.scale != "linear":
+        raise DataError(
+            f"{metric} falls with capability on the {kind.scale} scale: forecast its rising counterpart"
+        )
     table = compute.set_index("model")
     known = rows["model"].isin(table.index)
     dropped = [f"{m}: no training compute on record" for m in rows.loc[~known, "model"]]
@@ -132,13 +139,14 @@ def points_from_estimates(
     if kind.scale == "log2":
         frame = frame.assign(**_worst(rows))
     simulated = bool(rows["simulated"].astype(bool).any()) if "simulated" in rows else False
-    return Points(frame, metric, kind.scale, floor, simulated, tuple(dropped), tuple(flags), family)
+    return Points(frame, metric, kind.scale, floor, simulated, tuple(dropped), tuple(flags), family, falls)
 
 
 def curve_data(points: Points, *, log10_shift: Floats | None = None) -> CurveData:
     """Arrays for the fit. Rates with `n` take the binomial variance of the curve, else the squared standard error.
 
-    Values of a log2 metric are taken to log2. `log10_shift` (models,) is added to log10 FLOP (effective compute).
+    Values of a log2 metric are taken to log2, those of a falling one change sign.
+    `log10_shift` (models,) is added to log10 FLOP (effective compute).
     """
     frame = points.frame
     x = np.log10(frame["flops"].to_numpy(np.float64))
@@ -149,6 +157,8 @@ def curve_data(points: Points, *, log10_shift: Floats | None = None) -> CurveDat
     se = frame["se"].to_numpy(np.float64)
     if points.scale == "log2":
         value = np.log2(value)
+    if points.falls:
+        value = -value
     centre = float(np.mean(x))
     return CurveData(
         x - centre,

@@ -260,3 +260,24 @@ def test_missing_samples_of_horizons_bring_the_worst_case_forward_or_leave_it_op
         points_from_estimates(estimates.assign(worst_case_ucb=np.inf), compute, "h50_steps"), 512.0
     )
     assert (open_end.missing_worst_case or {})["status"] == "not_identified"
+
+
+def test_a_metric_that_falls_with_capability_is_reached_from_above() -> None:
+    estimates = pd.DataFrame(
+        {
+            "model": [f"m{i}" for i in range(6)],
+            "metric": "bits_to_solve",
+            "estimate": [20.0, 17.5, 16.0, 13.6, 12.1, 10.0],
+            "se": 0.2,
+            "lcb": 1.0,
+            "ucb": 30.0,
+            "n_instances": 40,
+            "n_excluded": 0,
+        }
+    )
+    compute = pd.DataFrame(
+        {"model": estimates["model"], "model_family": "f", "training_flop": 10.0 ** np.arange(20, 26)}
+    )
+    found = ask(points_from_estimates(estimates, compute, "bits_to_solve"), 6.0, shapes=("linear",))
+    assert found.event == "bits_to_solve <= 6" and found.status == "identified"
+    assert found.log10_c["q50"] == pytest.approx(27, abs=0.6)
