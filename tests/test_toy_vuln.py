@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -305,26 +306,32 @@ def test_majority_of_options_gives_the_answer_away_no_more_than_chance() -> None
 
 @pytest.mark.parametrize("level", [0, 1])
 def test_prompts_of_the_lowest_rungs_are_short(level: int) -> None:
-    """At most 300 tokens of the SmolLM2 tokenizer were counted; characters stand in for them here (3.1 a token)."""
+    """At most 300 tokens of the SmolLM2 tokenizer were counted (2.9 characters a token); characters stand in for them."""
     for index in range(8):
         w = world(level, index)
         episode = Episode(w, get_interface("choice"), 2 * 2**level)
         system = episode.system()
         while not w.done():
-            assert len(system) + len(episode.turn().text) <= 930
+            assert len(system) + len(episode.turn().text) <= 890
             w.play(w.oracle())
 
 
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """The better of two runs: other processes only ever add."""
+    spent = []
+    for _ in range(2):
+        start = time.process_time()
+        work()
+        spent.append(time.process_time() - start)
+    return min(spent)
+
+
 def test_4096_oracle_steps_take_at_most_two_seconds_and_level_6_is_drawn_in_50_ms() -> None:
-    instance = FAMILY.instance(6, 0, Case(FAMILY, 0, 0, Setting()).world().instance.salt)
-    start = time.process_time()
-    for _ in range(4):
-        FAMILY.generate(instance, Setting())
-    assert (time.process_time() - start) / 4 <= 0.05
-    start = time.process_time()
-    w = play(world(12), oracle, 4096)
-    assert w.success()
-    assert time.process_time() - start <= 2.0
+    instance = world(6).instance
+    assert cpu_seconds(lambda: FAMILY.generate(instance, Setting())) <= 0.05
+    assert cpu_seconds(lambda: FAMILY.build(world(12).instance, Setting())) <= 2.0
+    assert cpu_seconds(lambda: play(world(12), oracle, 4096)) <= 2.0
+    assert play(world(12), oracle, 4096).success()
 
 
 def test_state_and_journal_are_plain_data() -> None:
