@@ -415,7 +415,13 @@ def code_digest() -> str:
         "allowances",
         "evidence",
         "observed",
+        "run_folder",
         "attempts",
+        "waivers",
+        "triggers",
+        "history",
+        "policy",
+        "verdict",
     )
     files = [here / f"{name}.py" for name in names] + [here.parent / "analysis" / "metrics.yaml"]
     body = "".join(f"{path.name} {sha256_file(path)}\n" for path in files)
