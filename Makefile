@@ -31,6 +31,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/inspect-evals-lint --all --output-format github
 
 test: lint
 	@echo "== tests ($(WORKERS) workers)"

@@ -117,7 +117,7 @@ def write_forecasts(
                 points = points_from_estimates(group, compute, metric)
                 if len(points.frame) < MIN_MODELS:
                     raise DataError(
-                        f"{len(points.frame)} models with known compute; at least {MIN_MODELS} are needed"
+                        f"models with known compute: {len(points.frame)}; at least {MIN_MODELS} are needed"
                     )
                 entry |= forecast(
                     points, threshold, as_of=dt.datetime.now(dt.UTC).date(), seed=seed
@@ -147,7 +147,7 @@ def _conditions(
         rows = rows[rows[column].isna() | (rows[column] == "none")]
     for key, group in rows.groupby(list(CONDITION), dropna=False):
         label = dict(zip(CONDITION, key if isinstance(key, tuple) else (key,), strict=True))
-        yield {k: label[k] for k in ("interface", "kappa", "elicitation", "twin", "simulated")}, group
+        yield label, group
 
 
 def pick_subject(run: Path, wanted: str | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from inspect_ai.model import ChatMessage, ChatMessageUser, GenerateConfig, get_model
+from inspect_ai.model import ChatMessage, ChatMessageUser, GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import LimitExceededError
 
@@ -48,7 +48,7 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
         state.messages = messages
         limit = error = ""
         try:
-            await _play(episode, messages, state)
+            await _play(get_model(), episode, messages, state)
         except LimitExceededError as exc:
             limit = exc.type
             raise
@@ -62,8 +62,7 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
     return solve
 
 
-async def _play(episode: Episode, messages: list[ChatMessage], state: TaskState) -> None:
-    model = get_model()
+async def _play(model: Model, episode: Episode, messages: list[ChatMessage], state: TaskState) -> None:
     config = generate_config(episode)
     system = messages[0]
     while not episode.finished():
