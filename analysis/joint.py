@@ -103,7 +103,7 @@ def predict(
 def departure(model: JointModel, z: FloatArray, x: FloatArray) -> FloatArray:
     """Smooth departures of each benchmark at centred log10 compute `x` (m,) -> (n, benchmarks, m)."""
     q, get = model.transform(z), model.layout.get
-    bump, bend = basis(x, model.design.bumps, model.design.knots, model.prior.bump_length)
+    bump, bend = basis(x, model.design.bumps, model.design.knots, model.prior)
     return np.asarray(
         q.scale["bump"][:, None, None] * (get(z, "bump") @ bump.T)
         + q.scale["bend"][:, None, None] * (get(z, "bend") @ bend.T)

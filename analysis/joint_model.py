@@ -41,9 +41,10 @@ class Prior:
     interaction_sd: float = 0.4
     bump_sd: float = 0.2
     bend_sd: float = 0.1
+    tilt: float = 5.0
     noise_sd: float = 0.04
     noise_spread: float = 0.15
-    scale_width: float = 0.2
+    scale_width: float = 0.4
     noise_power: float = 1.0
     noise_floor: float = 0.02
     ceiling_drop: float = 0.1
@@ -151,12 +152,14 @@ def link(eta: FloatArray, name: str) -> tuple[FloatArray, FloatArray, FloatArray
     return 1 - q, 0.7 * w * q, 0.49 * w * q * (1 - w)
 
 
-def basis(
-    x: FloatArray, design_bumps: FloatArray, knots: FloatArray, length: float
-) -> tuple[FloatArray, FloatArray]:
-    """Bumps (radial) and bends (hinges, smooth over .2 orders of magnitude) at `x` (n,) -> (n, M), (n, K)."""
-    bump = np.exp(-0.5 * ((x[:, None] - design_bumps) / length) ** 2)
+def basis(x: FloatArray, bumps: FloatArray, knots: FloatArray, prior: Prior) -> tuple[FloatArray, FloatArray]:
+    """Departures at `x` (n,): bumps (n, M), radial; bends (n, K), a tilt over the whole range and then hinges.
+
+    The tilt lets a benchmark's slope differ from, or oppose, that of its families; hinges are smooth over .2 orders.
+    """
+    bump = np.exp(-0.5 * ((x[:, None] - bumps) / prior.bump_length) ** 2)
     bend = 0.2 * np.logaddexp(0.0, (x[:, None] - knots) / 0.2)
+    bend[:, 0] = prior.tilt * (x - knots[0])
     return bump, bend
 
 
@@ -165,7 +168,7 @@ class JointModel:
 
     def __init__(self, design: Design, prior: Prior, link_name: str) -> None:
         self.design, self.prior, self.link = design, prior, link_name
-        self.phi_bump, self.phi_bend = basis(design.x, design.bumps, design.knots, prior.bump_length)
+        self.phi_bump, self.phi_bend = basis(design.x, design.bumps, design.knots, prior)
         n = design.score.size
         self.by_model = np.zeros((n, design.x.size))
         self.by_model[np.arange(n), design.model] = 1.0
