@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dangercurve._errors import EvidenceError
+from pathlib import Path
+
+from dangercurve._errors import ConfigError, EvidenceError, did_you_mean
 from dangercurve._text import printable
-from dangercurve.evals.chain import read_chain
+from dangercurve.evals.chain import append, read_chain
 from dangercurve.evals.policy import LoadedPolicy
 from dangercurve.evals.run_folder import RunFolder
-from dangercurve.evals.verdict import SignoffState
+from dangercurve.evals.verdict import SignoffState, Verdict
 
 
 def signoff_state(loaded: LoadedPolicy, folder: RunFolder) -> SignoffState:
@@ -36,3 +38,30 @@ def signoff_state(loaded: LoadedPolicy, folder: RunFolder) -> SignoffState:
     problems += [f"{name} signed in two roles" for name in sorted({p for p in people if people.count(p) > 1})]
     missing = [role for role in required if role not in signed]
     return SignoffState(required=required, signed=signed, missing=missing, dissent=dissent, problems=problems)
+
+
+def sign(
+    path: Path | str, verdict: Verdict, *, role: str, name: str, decision: str, comment: str, at: str
+) -> None:
+    """Append a signature under a verdict's policy and evidence.
+
+    Raises ConfigError for another decision than approve or dissent, a dissent without a comment, or a person who has
+    already approved this evidence in another role.
+    """
+    if decision not in ("approve", "dissent"):
+        raise ConfigError(
+            f"decision '{printable(decision, 40)}'{did_you_mean(decision, ('approve', 'dissent'))}"
+        )
+    if decision == "dissent" and not comment.strip():
+        raise ConfigError("a dissent says why: give --comment")
+    if not role.strip() or not name.strip():
+        raise ConfigError("a signature has a role and a name")
+    about = {"policy_sha256": verdict.policy.sha256, "store_digest": verdict.digests.store}
+    for record in read_chain(path):
+        same = all(record.get(key) == value for key, value in about.items())
+        person = str(record.get("name", "")).strip().casefold() == name.strip().casefold()
+        if same and person and record.get("decision") == decision == "approve" and record.get("role") != role:
+            raise ConfigError(
+                f"{printable(name)} has signed as {printable(record.get('role'))}: roles are separate"
+            )
+    append(path, {**about, "role": role, "name": name, "decision": decision, "comment": comment, "at": at})

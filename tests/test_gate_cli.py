@@ -143,6 +143,24 @@ def test_explain_outputs_attest_and_export(tmp_path: Path) -> None:
     assert "REFUSED: policy policy.yaml" in refused.stdout
 
 
+def test_sign_off_names_roles_keeps_them_apart_and_records_dissent(tmp_path: Path) -> None:
+    root = folder(tmp_path, text=policy_text(tail="signoff: {roles: [release manager, safety lead]}\n"))
+    gate = ["gate", root / "policy.yaml", "--store", root, "--as-of", AS_OF]
+    assert run(*gate, "-o", root / "verdict.json").exit_code == 0
+    attest = ["attest", root / "verdict.json", "--store", root, "-o", root / "statement.json"]
+    assert run(*attest, "--sign-as", "release manager", "--name", "Ada").exit_code == 0
+    assert "roles are separate" in str(run(*attest, "--sign-as", "safety lead", "--name", "ada ").exception)
+    assert "says why" in str(
+        run(*attest, "--sign-as", "safety lead", "--name", "Grace", "--decision", "dissent").exception
+    )
+    dissent = ["--name", "Grace", "--decision", "dissent", "--comment", "elicitation was thin"]
+    assert run(*attest, "--sign-as", "safety lead", *dissent).exit_code == 0
+    state = json.loads(run(*gate, "--format", "json").stdout)["signoff"]
+    assert state["signed"] == {"release manager": "Ada"}
+    assert state["missing"] == ["safety lead"]
+    assert state["dissent"] == ["safety lead Grace: elicitation was thin"]
+
+
 @pytest.mark.parametrize("verb", ["gate", "waive", "attest", "verify", "export"])
 def test_every_verb_shows_an_example(verb: str) -> None:
     assert "Example:" in run(verb, "--help").stdout
