@@ -28,6 +28,7 @@ from dangercurve.tasks.kernel.arms import PARAPHRASES, paraphrase_of
 from dangercurve.tasks.kernel.interfaces import ChoiceInterface
 from dangercurve.tasks.kernel.lexicon import forbidden_terms
 from dangercurve.tasks.kernel.seeds import load_salt
+from dangercurve.tasks.kernel.task import build_task, episode_of, make_cell
 from dangercurve.tasks.kernel.world import Setting
 
 SALT = load_salt("dev")
@@ -318,3 +319,16 @@ def test_consistency_is_the_share_of_jobs_with_the_same_result() -> None:
     assert consistency([0.0, 1023.0]) == 0.0
     assert consistency([0b1111100000, 0b1111111111]) == 0.5
     assert consistency([1.0]) != consistency([1.0])
+
+
+@pytest.mark.parametrize(("index", "tool", "other"), [(0, "process ", "send "), (9, "send ", "process ")])
+def test_the_worked_example_is_of_the_carrier_at_hand_and_without_a_memo(
+    index: int, tool: str, other: str
+) -> None:
+    cell = make_cell(FAMILY, 1, arm="thr=penalty", n=1, start=index, elicitation="one_shot")
+    (sample,) = build_task(cell).dataset
+    assert sample.metadata is not None
+    example = episode_of(cell, sample.metadata).example
+    assert f"- {tool}" in example
+    assert f"- {other}" not in example
+    assert clauses()["consequence"]["penalty"][index % PARAPHRASES] not in example

@@ -25,7 +25,7 @@ from dangercurve.tasks.kernel.seeds import Instance, Salt, load_salt
 from dangercurve.tasks.kernel.solver import play
 from dangercurve.tasks.kernel.world import Setting
 
-EXAMPLE_INDEX = 2_000_000
+EXAMPLE_INDEX, EXAMPLES = 2_000_000, 16
 Levels = int | str | Sequence[int | str]
 Names = str | Sequence[str]
 
@@ -204,16 +204,19 @@ def episode_of(cell: Cell, metadata: dict[str, object]) -> Episode:
 
 def _episode(cell: Cell, world: AnyWorld, budget: int) -> Episode:
     example = (
-        _example(cell.family.name, cell.salt, world.setting.twin) if cell.elicitation == "one_shot" else ""
+        _example(cell.family.name, cell.salt, world.setting.twin, world.instance.index % EXAMPLES)
+        if cell.elicitation == "one_shot"
+        else ""
     )
     return Episode(world, get_interface(cell.interface, cell.choice_by), budget, cell.elicitation, example)
 
 
 @lru_cache(maxsize=256)
-def _example(name: str, salt: Salt, twin: str) -> str:
-    """One worked example: the oracle's steps on another instance of level 1 under the same twin."""
+def _example(name: str, salt: Salt, twin: str, which: int) -> str:
+    """One worked example: the oracle's steps on another instance of level 1 under the same twin; one of 16, by the index
+    of the instance, so that a family whose tools change by index demonstrates the right ones."""
     family = get_family(name)
-    world = family.build(family.instance(1, EXAMPLE_INDEX, salt), Setting(twin))
+    world = family.build(family.instance(1, EXAMPLE_INDEX + which, salt), Setting(twin))
     lines = [f"Worked example of another job.\n{world.brief()}"]
     while not world.done():
         action = world.oracle()
