@@ -145,11 +145,11 @@ def section(family: Family, episodes: int) -> tuple[str, bool]:
         + ".\n",
         "### Ladder\n",
         table(list(ladder_rows(family)), markdown=True),
-        "\n### Floors\n",
+        "### Floors\n",
         table(list(floor_rows(family, n)), markdown=True),
-        "\n### Bots by twin, levels 1 to 4\n",
+        "### Bots by twin, levels 1 to 4\n",
         table(list(bot_rows(family, n)), markdown=True),
-        "\n### Properties\n",
+        "### Properties\n",
         table(properties, markdown=True),
     ]
     return "\n".join(parts), all(row["holds"] == "yes" for row in properties)
