@@ -98,7 +98,13 @@ def cost_grows(family: Family, grid: Grid) -> Iterator[Finding]:
         worst = min(ratios, key=lambda r: min(r - 1.5, 3.0 - r), default=2.0)
         ok = 1.5 <= worst <= 3.0
         yield Finding(
-            family.name, "cost grows", ok, 4 * len(means), worst, "1.5 to 3 a level", "" if ok else twin
+            family.name,
+            f"cost grows ({twin})",
+            ok,
+            4 * len(means),
+            worst,
+            "1.5 to 3 a level",
+            "" if ok else twin,
         )
 
 
