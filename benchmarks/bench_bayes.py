@@ -55,10 +55,13 @@ def main() -> None:
     d = fit.diagnostics
     low, high = np.quantile(fit.draws["slope"], [0.05, 0.95])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{seconds:.1f} CPU-s, peak {peak:.0f} MB; R-hat {d.r_hat:.4f}, ESS {d.ess:.0f}, divergent {d.divergent}"
-    )
-    print(f"slope 1.3, 90 % posterior interval {low:.2f} to {high:.2f}; usable: {d.ok}")
+    page = TEXT.format(
+        warmup=args.warmup, samples=args.samples, seconds=seconds, peak=peak, r_hat=d.r_hat, ess=d.ess,
+        divergent=d.divergent, low=low, high=high, usable="passed" if d.ok else "FAILED",
+    )  # fmt: skip
+    print(page)
+    if (args.warmup, args.samples) == (1000, 1000):
+        PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
