@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from dangercurve._errors import ConfigError, EvidenceError
-from dangercurve._files import sha256_file
 from dangercurve._text import printable
-from dangercurve._version import __version__
 from dangercurve.evals import decide
 from dangercurve.evals.attempts import Ledger, read_ledger, record_attempts
 from dangercurve.evals.chain import Record
 from dangercurve.evals.claims import Context, blank, evaluate_measured
+from dangercurve.evals.digests import digests_of, log_notes, log_problems
 from dangercurve.evals.evidence import random_transcripts
 from dangercurve.evals.forecast_claims import evaluate_forecast, margins
 from dangercurve.evals.history import full_tier_passed, read_history
@@ -28,7 +25,6 @@ from dangercurve.evals.triggers import trigger_states
 from dangercurve.evals.verdict import (
     Alarm,
     ClaimResult,
-    Digests,
     Outcome,
     PolicyRef,
     Transcript,
@@ -95,7 +91,7 @@ def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdi
                 problems.append(f"the store holds no observation of {printable(subject)}")
             elif len(kinds) > 1:
                 problems.append(f"{printable(subject)} has simulated and real observations in one store")
-            problems += _log_problems(folder)
+            problems += log_problems(folder)
             ledger = _ledger(loaded, folder, observed, request, subject, as_of)
             history = read_history(request.history or folder.root / "history.jsonl", as_of)
             ctx = Context(loaded, folder, observed, subject, as_of, profile, ledger)
@@ -150,9 +146,9 @@ def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdi
         signoff=signoff_state(loaded, folder),
         attempts=len(ledger.records) if ledger else None,
         ledger_head=ledger.head if ledger else None,
-        digests=_digests(loaded, folder, request),
+        digests=digests_of(loaded, folder, request.waivers),
         comparability={r.id: [r.cell[k] for k in sorted(r.cell)] for r in results if r.cell},
-        notes=_notes(folder),
+        notes=log_notes(folder),
     )
 
 
@@ -364,65 +360,3 @@ def _oldest(observed: Observed, subject: str, loaded: LoadedPolicy) -> dt.dateti
         if last is not None:
             stamps.append(parse_time(last))
     return min(stamps, default=None)
-
-
-def _log_problems(folder: RunFolder) -> list[str]:
-    """Logs in the run folder that no part was made from although a part names the same file: changed after ingest."""
-    logs = {name: digest for name, digest in folder.files.items() if name.startswith("logs/")}
-    if not logs:
-        return []
-    parts = {Path(name).stem for name in folder.files if name.startswith("store/")}
-    gone = parts - set(logs.values())
-    strange = sorted(name for name, digest in logs.items() if digest not in parts)
-    if gone and strange:
-        return [
-            f"{len(gone)} parts of the store have no log with their digest; changed or never ingested: {strange[0]}"
-        ]
-    return []
-
-
-def _notes(folder: RunFolder) -> list[str]:
-    logs = {name: digest for name, digest in folder.files.items() if name.startswith("logs/")}
-    parts = {Path(name).stem for name in folder.files if name.startswith("store/")}
-    strange = sorted(name for name, digest in logs.items() if digest not in parts)
-    notes = [f"{len(strange)} logs are not in the store, {strange[0]} among them"] if strange else []
-    if not logs:
-        notes.append("no logs in the run folder: the verdict cannot be re-scored from here")
-    return notes
-
-
-def _digests(loaded: LoadedPolicy, folder: RunFolder, request: Request) -> Digests:
-    files = dict(folder.files)
-    if request.waivers and request.waivers.is_file():
-        files["--waivers"] = sha256_file(request.waivers)
-    for claim in loaded.policy.claims:
-        path = loaded.path.parent / (claim.response_plan or "")
-        if claim.response_plan and path.is_file():
-            files[f"plan:{printable(claim.response_plan)}"] = sha256_file(path)
-    return Digests(policy=loaded.sha256, store=folder.store_digest, code=code_digest(), files=files)
-
-
-@cache
-def code_digest() -> str:
-    """Version and SHA-256 over the files that decide: another code base is another gate."""
-    here = Path(__file__).parent
-    names = (
-        "gate",
-        "claims",
-        "forecast_claims",
-        "judge",
-        "decide",
-        "allowances",
-        "evidence",
-        "observed",
-        "run_folder",
-        "attempts",
-        "waivers",
-        "triggers",
-        "history",
-        "policy",
-        "verdict",
-    )
-    files = [here / f"{name}.py" for name in names] + [here.parent / "analysis" / "metrics.yaml"]
-    body = "".join(f"{path.name} {sha256_file(path)}\n" for path in files)
-    return f"{__version__}:{hashlib.sha256(body.encode()).hexdigest()}"

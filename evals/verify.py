@@ -12,7 +12,8 @@ from typing import Protocol
 from dangercurve._errors import DangercurveError
 from dangercurve._files import sha256_file
 from dangercurve._text import printable
-from dangercurve.evals.gate import Request, code_digest, evaluate
+from dangercurve.evals.digests import code_digest
+from dangercurve.evals.gate import Request, evaluate
 from dangercurve.evals.policy import LoadedPolicy
 from dangercurve.evals.run_folder import locate
 from dangercurve.evals.verdict import Digests, Verdict, as_dict, as_plain, canonical, read_verdict
