@@ -194,7 +194,7 @@ def load(source: str, salt: str = "dev") -> tuple[Manifest, Cell]:
     if content_sha256(set_rows(cell)) != manifest.content_sha256:
         raise EvidenceError(
             f"{source}: {manifest.family} {family.version} generates other samples than the set holds; "
-            "the generator was changed without a new version"
+            f"the generator or its prompts were changed since (the set is of {manifest.version})"
         )
     return manifest, cell
 
