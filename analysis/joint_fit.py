@@ -26,7 +26,7 @@ class Effort:
     """
 
     chains: int = 4
-    draws: int = 200
+    draws: int = 300
     warmup: int = 100
     rounds: int = 3
     leapfrog: int = 16

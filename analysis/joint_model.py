@@ -41,7 +41,7 @@ class Prior:
     interaction_sd: float = 0.4
     bump_sd: float = 0.2
     bend_sd: float = 0.1
-    tilt: float = 5.0
+    tilt: float = 1.0
     noise_sd: float = 0.04
     noise_spread: float = 0.15
     scale_width: float = 0.4
