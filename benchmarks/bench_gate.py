@@ -258,7 +258,7 @@ worst-case bound, so hiding gains nothing, with or without the cap.
 
 ## Speed
 
-Whole process, cold Python, {cores} shared cores.
+Whole process, cold Python, {cores} cores shared with other work: wall seconds depend on it, processor seconds do not.
 
 {speed}
 """

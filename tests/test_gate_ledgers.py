@@ -241,3 +241,17 @@ def test_holm_holds_back_an_alarm_that_many_claims_could_raise_by_chance(tmp_pat
     assert first.alarm is not None
     assert first.alarm.p_holm > 0.05 > first.alarm.p
     assert others.exit_code == 3
+
+
+def test_a_profile_for_weights_wants_a_helpful_only_variant(tmp_path: Path) -> None:
+    root = write_run(tmp_path, [SAFE])
+    text = policy_text(
+        tail="profiles: {default: w, w: {tier: full, helpful_only: true, attempt_ledger: false}}\n"
+    )
+    assert gate(root, text).exit_code == 4
+    curve = [{"effort": e, "estimate": 0.02, "se": 0.1} for e in (1, 2, 4)]
+    entry = {"model": MODEL, "family": "toy_vuln", "metric": "success_rate", "curve": curve}
+    put(root, "elicitation", [{**entry, "helpful_only": False}])
+    assert gate(root, text).exit_code == 4
+    put(root, "elicitation", [{**entry, "helpful_only": True}])
+    assert gate(root, text).exit_code == 0
