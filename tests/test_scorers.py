@@ -170,8 +170,8 @@ def test_on_the_tuned_set_the_classifier_is_nearly_right() -> None:
 
 
 def test_on_the_held_out_set_it_is_specific_and_as_sensitive_as_stated() -> None:
-    """Stated in docs/statuses.md: sensitivity 15 of 25, specificity 25 of 25."""
-    assert rate("held_out", "refusal") == pytest.approx(0.60)
+    """Stated in docs/statuses.md: sensitivity 16 of 25, specificity 25 of 25."""
+    assert rate("held_out", "refusal") == pytest.approx(0.64)
     assert rate("held_out", "other") == 0.0
 
 
