@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,13 +85,26 @@ def _twin_contrasts(frame: pd.DataFrame, alpha: float) -> Iterator[Contrast]:
         def ratio(base_fill: float | None, twin_fill: float | None) -> Ratio:
             return robustness(of("base", base_fill), {t: of(t, twin_fill) for t in others}, alpha=alpha)
 
-        yield _from_ratio("robustness", frame, ratio(None, None), ratio(1.0, 0.0), ratio(0.0, 1.0))
+        yield _from_ratio("robustness", frame, *_three(frame, ratio, (1.0, 0.0), (0.0, 1.0)))
     if {"surface", "rule_flip"} <= set(others):
 
         def index(surface: float | None, flip: float | None) -> Ratio:
             return imitation_index(of("surface", surface), of("rule_flip", flip), floor, alpha=alpha)
 
-        yield _from_ratio("imitation_index", frame, index(None, None), index(0.0, 1.0), index(1.0, 0.0))
+        yield _from_ratio("imitation_index", frame, *_three(frame, index, (0.0, 1.0), (1.0, 0.0)))
+
+
+def _three(
+    frame: pd.DataFrame,
+    estimate: Callable[[float | None, float | None], Ratio],
+    low: tuple[float, float],
+    high: tuple[float, float],
+) -> tuple[Ratio, Ratio, Ratio]:
+    """Raw, lowest and highest reading of the missing samples; all the same where none is missing."""
+    raw = estimate(None, None)
+    if bool(frame["_usable"].all()):
+        return raw, raw, raw
+    return raw, estimate(*low), estimate(*high)
 
 
 def _sandbagging(frame: pd.DataFrame, alpha: float) -> Iterator[Contrast]:

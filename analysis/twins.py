@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -97,6 +98,7 @@ def robustness(
     return Ratio("estimated", estimate, lcb, ucb, len(shared), alpha, names[smallest])
 
 
+@lru_cache(maxsize=8)
 def _weights(n: int, n_boot: int, seed: int) -> Floats:
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     return rng.multinomial(n, np.full(n, 1 / n), n_boot).astype(np.float64)
