@@ -1,6 +1,6 @@
 """The method `dangercurve` of protocol P1: draws of a new model's score from the joint latent model.
 
-A forecast pools two links. Each draw is one possible world: its curves, its families, and for every target model an
+A forecast may pool several links. Each draw is one possible world: its curves, its families, and for every target model an
 ability of its own, a residual, and the error with which its compute is known.
 """
 
@@ -31,7 +31,7 @@ class Settings:
     """
 
     prior: Prior = field(default_factory=Prior)
-    links: tuple[tuple[str, float], ...] = (("gompertz", 1.0), ("logit", 0.5))
+    links: tuple[tuple[str, float], ...] = (("gompertz", 1.0),)
     effort: Effort = field(default_factory=Effort)
     compute_log10_sd: float = 0.05
     change_probability: float = 0.3
