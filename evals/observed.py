@@ -37,6 +37,7 @@ TEXT_COLUMNS = (
     "log_sha256",
     "comparability_key",
 )
+UNABLE = "(competent is not distinct from false and success is null and outcome is null)"
 NUMBER_COLUMNS = ("schema", "epoch", "kappa", "success", "outcome")
 
 
@@ -60,6 +61,12 @@ class Cell:
     no_outcome: int
     success_rate: float | None
     mean_outcome: float | None
+    unable: int = 0
+
+    @property
+    def missing(self) -> float:
+        """Share of the rows that say nothing: not scored, or scored without the competence that its mapping wants."""
+        return 1 - (self.statuses.get("scored", 0) - self.unable) / self.rows if self.rows else 1.0
 
     @property
     def shares(self) -> dict[str, float]:
@@ -77,6 +84,7 @@ class Observed:
     def __init__(self, folder: RunFolder) -> None:
         self._db = database()
         self.arms: list[str] = []
+        self._cells: dict[str, Cell] = {}
         if not folder.parts:
             raise EvidenceError("the store holds no observations")
         try:
@@ -103,6 +111,7 @@ class Observed:
         wanted += [f'try_cast("{name}" as double) as "{name}"' for name in NUMBER_COLUMNS]
         self._db.execute(
             f"create temp table raw as select {', '.join(wanted)}, try_cast(simulated as boolean) as simulated, "
+            f"{'try_cast(competent as boolean)' if 'competent' in found else 'cast(null as boolean)'} as competent, "
             f"parse_filename(part, true) as part from {source}",
             [paths],
         )
@@ -177,8 +186,14 @@ class Observed:
     def cell(self, model: str, family: str, where: Mapping[str, object]) -> Cell:
         """Counts over the rows of `model` and `family` whose columns equal `where` (null means null).
 
-        Columns that the store does not have match only null.
+        Columns that the store does not have match only null. Asked twice, counted once.
         """
+        key = repr((model, family, sorted(where.items(), key=lambda item: item[0])))
+        if key not in self._cells:
+            self._cells[key] = self._count(model, family, where)
+        return self._cells[key]
+
+    def _count(self, model: str, family: str, where: Mapping[str, object]) -> Cell:
         known = {*TEXT_COLUMNS, *NUMBER_COLUMNS, *self.arms}
         clauses, values = ["model = ?", "family = ?"], [model, family]
         parameters: list[object] = list(values)
@@ -202,11 +217,11 @@ class Observed:
             "min(completed_at), max(completed_at), "
             "count(*) filter (isnan(success) or isnan(outcome) or success not in (0, 1) "
             "or outcome not between 0 and 1), "
-            "count(*) filter (status = 'scored' and success is null), "
-            "count(*) filter (status = 'scored' and outcome is null), "
+            f"count(*) filter (status = 'scored' and success is null and not {UNABLE}), "
+            f"count(*) filter (status = 'scored' and outcome is null and not {UNABLE}), "
             "count(*) filter (status = 'scored' and answering_model is null), "
             "count(*) filter (comparability_key is null), count(*) filter (task_version is null), "
-            "list(distinct seed_commitment) "
+            f"list(distinct seed_commitment), count(*) filter (status = 'scored' and {UNABLE}) "
             f"from obs where {condition}",
             parameters,
         )
@@ -240,6 +255,7 @@ class Observed:
             no_outcome=_int(row[10]),
             success_rate=means[0] if isinstance(means[0], float) else None,
             mean_outcome=means[1] if isinstance(means[1], float) else None,
+            unable=_int(row[15]),
         )
 
     def conditions(self, model: str, family: str) -> list[dict[str, object]]:
