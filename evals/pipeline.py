@@ -110,6 +110,7 @@ def write_forecasts(
     estimates = read_estimates(run)
     compute = compute_table(sorted(estimates["model"].unique()))
     made: list[dict[str, object]] = []
+    digest = store_digest(run)  # the gate takes no forecast that was made from another store
     for (family, metric), threshold in sorted(wanted.items()):
         for label, group in _conditions(estimates, family, metric):
             entry: dict[str, object] = {"family": family, "metric": metric, "threshold": threshold, **label}
@@ -129,7 +130,7 @@ def write_forecasts(
                     "reason": str(exc),
                     "event": f"{metric} >= {threshold:g}",
                 }
-            made.append(entry)
+            made.append({**entry, "store_digest": digest})
     write_atomic(
         run / "forecasts" / "forecasts.json", json.dumps(jsonable(made), indent=1, allow_nan=False) + "\n"
     )
