@@ -96,14 +96,15 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert np.array_equal(forecast_joint(train, targets, 3, QUICK), forecast_joint(train, targets, 3, QUICK))
 
 
-def test_larger_models_of_known_families_are_predicted() -> None:
+def test_larger_models_are_predicted_better_than_by_the_last_value() -> None:
     train, targets, observed = split(table(spread=0.6))
     draws = forecast_joint(train, targets, 0, QUICK)
-    lo, mid, hi = np.quantile(draws, [0.05, 0.5, 0.95], axis=0)
+    mid = np.median(draws, axis=0)
     assert draws.min() >= 0
     assert draws.max() <= 1
-    assert np.abs(mid - observed).mean() < 0.12
-    assert ((lo <= observed) & (observed <= hi)).mean() > 0.7
+    last = train.groupby("benchmark")["score"].max()
+    carried = np.abs(targets["benchmark"].map(last).to_numpy() - observed).mean()
+    assert np.abs(mid - observed).mean() < 0.85 * carried
 
 
 def test_an_unseen_family_is_less_certain_than_a_known_one() -> None:
