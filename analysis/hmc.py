@@ -65,7 +65,9 @@ def sample_hmc(
         q, g = position, gradient
         p = momentum + 0.5 * size * g
         v = value
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far is rejected below
+        with np.errstate(
+            over="ignore", invalid="ignore", divide="ignore"
+        ):  # a step too far is rejected below
             for leap in range(n_leap):
                 q = q + size * metric * p
                 v, g = log_density(q)
