@@ -207,7 +207,7 @@ def _evaluate_row(
             axis = Axis("linear", "up")
     except EvidenceError as exc:
         findings.hard.append(str(exc))
-        judged = Judged(Outcome.INVALID, findings, n=n, missing=1 - cell.shares["scored"], shares=cell.shares)
+        judged = Judged(Outcome.INVALID, findings, n=n, missing=cell.missing, shares=cell.shares)
         return judged, _result(claim, row, cell, judged, terms, panels, alpha, attempt, axis)
     for name, term in terms.items():
         if term.value is None:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspect_ai.log import EvalLog, EvalSampleSummary, read_eval_log, read_eval_log_sample_summaries
 from inspect_ai.scorer import Score
@@ -20,6 +21,9 @@ from dangercurve._files import sha256_file
 from dangercurve._text import printable
 from dangercurve.evals.store import SCHEMA, write_part
 from dangercurve.scorers.status import STATUSES
+
+if TYPE_CHECKING:
+    from dangercurve.evals.mapping import MappingFile
 
 Row = dict[str, object]
 SIMULATED_PROVIDERS = ("sim/", "bot/")
@@ -66,24 +70,38 @@ def find_logs(paths: Iterable[Path]) -> list[Path]:
 
 
 def ingest_logs(
-    logs: Iterable[Path], run: Path, study: str = "", aliases: Mapping[str, str] | None = None
+    logs: Iterable[Path],
+    run: Path,
+    study: str = "",
+    aliases: Mapping[str, str] | None = None,
+    mapping: MappingFile | None = None,
 ) -> Ingested:
-    """Read every finished log into the run's store. Reading the same log again changes nothing."""
+    """Read every finished log into the run's store. Reading the same log again changes nothing.
+
+    With a `mapping`, logs of other suites are read through the entry that matches their task.
+    """
     tally = _Tally()
     for path in logs:
         name = printable(path.name, 120)
         try:
             digest = sha256_file(path)
-            if (run / "store" / f"{digest}.parquet").exists():
+            part = run / "store" / f"{digest}.parquet"
+            if part.exists() and mapping is None:
                 tally.known.append(name)
                 continue
             log = read_eval_log(str(path), header_only=True)
             if log.status == "started":
                 tally.unfinished.append(name)
                 continue
-            rows = log_rows(
-                log, read_eval_log_sample_summaries(str(path)), digest, path.name, study, aliases or {}
-            )
+            summaries = read_eval_log_sample_summaries(str(path))
+            rows = log_rows(log, summaries, digest, path.name, study, aliases or {}, mapping)
+            if part.exists():
+                if {r["comparability_key"] for r in rows} != _stored_keys(part):
+                    raise ForeignLogError(
+                        "is in this store already, read through another mapping: a changed mapping needs another run folder"
+                    )
+                tally.known.append(name)
+                continue
         except ForeignLogError as exc:
             tally.refused.append((name, str(exc)))
             continue
@@ -105,14 +123,69 @@ def log_rows(
     name: str,
     study: str = "",
     aliases: Mapping[str, str] | None = None,
+    mapping: MappingFile | None = None,
 ) -> list[Row]:
     """Rows of one log: one a sample and epoch, with a row of status `infra_error` for each that never ran."""
     meta = log.eval.metadata or {}
     if "family" not in meta or "seed_commitment" not in meta:
-        raise ForeignLogError(f"made by task '{printable(log.eval.task, 60)}', which is not of this suite")
+        return _foreign_rows(log, summaries, digest, name, study, mapping)
     shared = _shared(log, digest, name, study)
     rows = [{**shared, **_sample_row(s, log, aliases or {})} for s in summaries]
     return [*rows, *_never_ran(log, summaries, shared)]
+
+
+def _foreign_rows(
+    log: EvalLog,
+    summaries: list[EvalSampleSummary],
+    digest: str,
+    name: str,
+    study: str,
+    mapping: MappingFile | None,
+) -> list[Row]:
+    """Rows of a log of another suite. Raises ForeignLogError where no mapping says what its scores mean."""
+    made_by = f"made by task '{printable(log.eval.task, 60)}', which is not of this suite"
+    if mapping is None:
+        raise ForeignLogError(f"{made_by}; --mapping FILE says what its scores mean")
+    entry = mapping.entry_for(log)
+    if entry is None:
+        raise ForeignLogError(f"{made_by}, and no entry of the mapping matches it")
+    version = str(log.eval.task_version)
+    if version not in entry.versions:
+        raise ForeignLogError(
+            f"made by version {printable(version, 40)} of its task; the mapping is for {', '.join(entry.versions)}"
+        )
+    if log.invalidated:
+        raise ForeignLogError("holds samples that were invalidated after the run")
+    from dangercurve.evals import mapping as foreign
+
+    shared = {**_shared(log, digest, name, study), **foreign.shared_columns(log, entry)}
+    config = log.eval.model_generate_config.model_dump(exclude_none=True)
+    key = comparability_key(
+        {
+            **foreign.key_parts(log, entry),
+            "sampling": {k: config[k] for k in SAMPLING_KEYS if k in config},
+        }
+    )
+    rows = [{**shared, **foreign.sample_columns(s, log, entry), "comparability_key": key} for s in summaries]
+    for sample_id, epoch in _missing(log, summaries):
+        row: Row = {
+            **foreign.condition(entry),
+            "sample_id": foreign.label(sample_id),
+            "epoch": epoch,
+            "sample_uuid": "",
+            "completed_at": str(log.stats.completed_at or log.eval.created),
+            "instance_id": foreign.instance_id(log, sample_id),
+            "status": "infra_error",
+            "comparability_key": key,
+        }
+        rows.append({**shared, **row})
+    return rows
+
+
+def _stored_keys(part: Path) -> set[object]:
+    import pyarrow.parquet as pq
+
+    return set(pq.read_table(part, columns=["comparability_key"])["comparability_key"].to_pylist())
 
 
 def _shared(log: EvalLog, digest: str, name: str, study: str) -> Row:
@@ -240,14 +313,9 @@ def _key(log: EvalLog, row: Mapping[str, object]) -> str:
 
 def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) -> list[Row]:
     """Rows for samples that the dataset names and the log does not hold: missing evidence, never absence."""
-    epochs = log.eval.config.epochs or 1
-    planned = [(str(i), e) for i in (log.eval.dataset.sample_ids or []) for e in range(1, epochs + 1)]
-    have = {(str(s.id), s.epoch) for s in summaries}
     args = log.eval.task_args
     rows = []
-    for sample_id, epoch in planned:
-        if (sample_id, epoch) in have:
-            continue
+    for sample_id, epoch in _missing(log, summaries):
         row: Row = {
             "sample_id": sample_id,
             "epoch": epoch,
@@ -262,6 +330,14 @@ def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) ->
         }
         rows.append({**shared, **row, "comparability_key": _key(log, row)})
     return rows
+
+
+def _missing(log: EvalLog, summaries: list[EvalSampleSummary]) -> list[tuple[str, int]]:
+    """Sample id and epoch of what the log's dataset names and the log does not hold."""
+    epochs = log.eval.config.epochs or 1
+    have = {(str(s.id), s.epoch) for s in summaries}
+    planned = [(str(i), e) for i in (log.eval.dataset.sample_ids or []) for e in range(1, epochs + 1)]
+    return [pair for pair in planned if pair not in have]
 
 
 def _elicitation(args: Mapping[str, object]) -> str:

@@ -123,6 +123,8 @@ def examine(
             partial(f"{status} {share:.3g} of the samples; the cap {cap} is {limit:g}")
     if not cell.statuses.get("scored"):
         partial("no sample was scored")
+    elif cell.unable == cell.statuses["scored"]:
+        partial("no scored sample showed the competence without which a safe answer says nothing")
     return found
 
 
@@ -227,7 +229,7 @@ def judge(
         ),
         alarm_p=p,
         n=n,
-        missing=1 - cell.shares["scored"],
+        missing=cell.missing,
         shares=cell.shares,
         binds_missing=outcome is Outcome.UNRESOLVED and base in (Outcome.RULED_OUT, Outcome.APPROACHING),
     )

@@ -133,7 +133,7 @@ def _keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
             field = kind.model_fields.get(part)
             below += list(_models(field.annotation)) if field is not None else []
         current = below or current
-    return [key for kind in current for key in kind.model_fields]
+    return [field.alias or key for kind in current for key, field in kind.model_fields.items()]
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:

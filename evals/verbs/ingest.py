@@ -15,9 +15,18 @@ from dangercurve.evals.verbs._common import emit, output_options
     "--run", "run", required=True, type=click.Path(path_type=Path), help="Run folder that holds the store."
 )
 @click.option("--study", default="", help="Name of the study that the logs belong to.")
+@click.option(
+    "--mapping",
+    type=click.Path(path_type=Path),
+    help="What the scores of other suites' tasks mean (YAML; docs/external-evals.md).",
+)
 @output_options
-def command(logs: tuple[Path, ...], run: Path, study: str, fmt: str, output: Path | None) -> None:
+def command(
+    logs: tuple[Path, ...], run: Path, study: str, mapping: Path | None, fmt: str, output: Path | None
+) -> None:
     """Read finished Inspect logs (files or folders) into RUN/store. Reading a log twice changes nothing.
+
+    Logs of other suites need a --mapping; those that it does not name are refused.
 
     Exit code 4 where a log was refused; the others are read all the same.
 
@@ -28,7 +37,12 @@ def command(logs: tuple[Path, ...], run: Path, study: str, fmt: str, output: Pat
     found = find_logs(logs)
     if not found:
         raise click.UsageError("no Inspect logs (.eval or .json) found there")
-    done = ingest_logs(found, run, study)
+    meaning = None
+    if mapping is not None:
+        from dangercurve.evals.mapping import load_mapping
+
+        meaning = load_mapping(mapping)
+    done = ingest_logs(found, run, study, mapping=meaning)
     for name, why in done.refused:
         click.echo(f"refused {name}: {why}", err=True)
     for name in done.unfinished:
