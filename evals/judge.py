@@ -108,7 +108,10 @@ def examine(
             f"{where} counts {printable(row.get('n_instances'), 20)} instances; the store holds {cell.instances}"
         )
     elif claimed < claim.min_instances:
-        partial(f"{claimed:g} instances; the policy wants {claim.min_instances} (epochs do not count)")
+        unable = f"; {cell.unable} scored samples lack competence" if cell.unable else ""
+        partial(
+            f"{claimed:g} instances; the policy wants {claim.min_instances} (epochs do not count){unable}"
+        )
     if cell.least_epochs < claim.require.epochs:
         partial(f"an instance has {cell.least_epochs} epochs; the policy wants {claim.require.epochs}")
     try:
