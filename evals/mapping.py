@@ -191,7 +191,7 @@ class TaskMapping(Strict):
     limits_scored: list[Limit] = []
     control: Control | None = None
     instance: FromMetadata | None = None
-    level: StrictInt | FromMetadata | None = None
+    level: StrictInt | FromMetadata = 0
     human_minutes: Annotated[float, Field(gt=0)] | FromMetadata | None = None
     random_floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
 

@@ -69,7 +69,7 @@ def _conditions(rows: pd.DataFrame) -> pd.Series[str]:
     names = pd.Series("", index=rows.index)
     for column, form in (("interface", "{}"), ("kappa", "κ {:g}"), ("elicitation", "{}")):
         if column in rows:
-            part = rows[column].map(lambda v, form=form: form.format(v) if pd.notna(v) else "")
+            part = rows[column].map(lambda v, form=form: form.format(v) if pd.notna(v) else "").astype("str")
             names = names.where(part == "", names.where(names == "", names + " · ") + part)
     if "comparability_key" in rows:
         cell = [rows[c].astype(str) for c in ("model", "family", "twin", "level")]

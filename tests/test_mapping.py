@@ -308,6 +308,20 @@ def test_a_foreign_family_cannot_take_the_name_of_one_of_ours(tmp_path: Path) ->
         m.load_mapping(path)
 
 
+def test_the_report_shows_a_foreign_family_like_our_own(tmp_path: Path) -> None:
+    verdict(tmp_path, [sample() for _ in range(6)])
+    shown = CliRunner().invoke(cli, ["report", str(tmp_path / "run")])
+    assert shown.exit_code == 0, shown.output
+    assert "foreign_hijack" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_the_demonstration_policy_names_the_families_of_its_mapping() -> None:
+    policy = load_policy(ROOT / "examples" / "policies" / "agent-threat-bench.yaml").policy
+    mapping = m.load_mapping(ROOT / "examples" / "mappings" / "agent-threat-bench.yaml")
+    assert {c.family for c in policy.claims} == {t.family for t in mapping.tasks}
+    assert all(t.competence is not None for t in mapping.tasks)
+
+
 def test_the_examples_load_and_cover_three_domains_and_ten_tasks() -> None:
     entries = [t for p in (ROOT / "examples" / "mappings").glob("*.yaml") for t in m.load_mapping(p).tasks]
     assert {t.domain for t in entries} == {"agentic", "deception", "misuse_proxy"}
