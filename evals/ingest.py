@@ -126,12 +126,16 @@ def log_rows(
     mapping: MappingFile | None = None,
 ) -> list[Row]:
     """Rows of one log: one a sample and epoch, with a row of status `infra_error` for each that never ran."""
-    meta = log.eval.metadata or {}
-    if "family" not in meta or "seed_commitment" not in meta:
+    if is_foreign(log):
         return _foreign_rows(log, summaries, digest, name, study, mapping)
     shared = _shared(log, digest, name, study)
     rows = [{**shared, **_sample_row(s, log, aliases or {})} for s in summaries]
     return [*rows, *_never_ran(log, summaries, shared)]
+
+
+def is_foreign(log: EvalLog) -> bool:
+    """Whether no task of this suite made the log."""
+    return not {"family", "seed_commitment"} <= (log.eval.metadata or {}).keys()
 
 
 def _foreign_rows(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspect_ai.log import (
     EvalLog,
@@ -22,7 +23,7 @@ from dangercurve._errors import DangercurveError, EvidenceError
 from dangercurve._files import sha256_file
 from dangercurve._text import printable
 from dangercurve._version import __version__
-from dangercurve.evals.ingest import ForeignLogError, log_rows
+from dangercurve.evals.ingest import ForeignLogError, is_foreign, log_rows
 from dangercurve.evals.store import read_observations, store_digest, write_part
 from dangercurve.scorers.episode import scores_of
 from dangercurve.scorers.record import STORE_KEY, EpisodeRecord, load_record
@@ -31,12 +32,22 @@ from dangercurve.tasks.kernel.journal import read_rows
 from dangercurve.tasks.kernel.task import Cell, make_cell, open_world
 from dangercurve.tasks.kernel.world import Setting
 
+if TYPE_CHECKING:
+    from dangercurve.evals.mapping import MappingFile
 
-def rescore(logs: Sequence[Path], run: Path, like: Path, salt: str | None = None) -> None:
+
+def rescore(
+    logs: Sequence[Path],
+    run: Path,
+    like: Path,
+    salt: str | None = None,
+    mapping: MappingFile | None = None,
+) -> None:
     """Write `run/store` and `run/estimates` from `logs`, re-scored. `like` is the run folder under check.
 
-    `salt` is the private salt's file where the logs were made with one. Raises EvidenceError naming log and sample
-    where a journal does not replay, and naming the version that a log needs where this one cannot score it.
+    `salt` is the private salt's file where the logs were made with one. The scores of other suites' logs are not made
+    anew: with a `mapping` they are read again through it, without one they are refused. Raises EvidenceError naming log
+    and sample where a journal does not replay, and naming the version that a log needs where this one cannot score it.
     """
     import pandas as pd
 
@@ -49,9 +60,12 @@ def rescore(logs: Sequence[Path], run: Path, like: Path, salt: str | None = None
     for path in logs:
         digest = sha256_file(path)
         log = read_eval_log(str(path), resolve_attachments=True)
-        summaries = _rescored(log, read_eval_log_sample_summaries(str(path)), path.name, salt)
+        summaries = read_eval_log_sample_summaries(str(path))
+        if mapping is None or not is_foreign(log):
+            summaries = _rescored(log, summaries, path.name, salt)
         try:
-            rows = log_rows(log, summaries, digest, path.name, str(studies.get(digest) or ""), aliases)
+            study = str(studies.get(digest) or "")
+            rows = log_rows(log, summaries, digest, path.name, study, aliases, mapping)
         except ForeignLogError as exc:
             raise EvidenceError(f"{printable(path.name)}: {exc}: it cannot be re-scored here") from exc
         write_part(run, digest, rows)

@@ -85,11 +85,13 @@ def verify(
     return found
 
 
-def load_rescorer(salt: str | None = None) -> Rescorer:
-    """The project's own re-scorer, which replays every journal; `salt` is the file of a private salt."""
-    from dangercurve.evals.rescore import rescore  # Inspect: only here
+def load_rescorer(salt: str | None = None, mapping: Path | None = None) -> Rescorer:
+    """The project's own re-scorer, which replays every journal; `salt` is the file of a private salt, `mapping` the
+    file through which the scores of other suites' logs are read again."""
+    from dangercurve.evals.mapping import load_mapping  # Inspect: only here
+    from dangercurve.evals.rescore import rescore
 
-    return partial(rescore, salt=salt)
+    return partial(rescore, salt=salt, mapping=None if mapping is None else load_mapping(mapping))
 
 
 def _hashes(verdict: Verdict, loaded: LoadedPolicy, root: Path, waivers: Path | None, found: Checked) -> None:

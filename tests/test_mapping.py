@@ -28,6 +28,8 @@ from dangercurve.evals.ingest import Ingested, find_logs, ingest_logs
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.strict_yaml import parse_strict
+from dangercurve.evals.verdict import canonical
+from dangercurve.evals.verify import load_rescorer, verify
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """version: 1
@@ -306,6 +308,24 @@ def test_a_foreign_family_cannot_take_the_name_of_one_of_ours(tmp_path: Path) ->
     path.write_text(GATED.replace("foreign_hijack", "ops_horizon"))
     with pytest.raises(ConfigError, match="one of this suite"):
         m.load_mapping(path)
+
+
+def test_an_auditor_reads_the_logs_again_through_the_same_mapping_and_no_other(tmp_path: Path) -> None:
+    verdict(tmp_path, [sample() for _ in range(12)])
+    run, policy = tmp_path / "run", load_policy(tmp_path / "policy.yaml")
+    (tmp_path / "logs").rename(run / "logs")
+    (tmp_path / "map.yaml").write_text(GATED)
+    (tmp_path / "other.yaml").write_text(
+        GATED.replace("dangerous: [I], safe: [C]", "dangerous: [C], safe: [I]")
+    )
+    stored = tmp_path / "verdict.json"
+    stored.write_bytes(canonical(evaluate(policy, run, Request(model=MODEL))))
+    again = verify(stored, policy, run, rescorer=load_rescorer(mapping=tmp_path / "map.yaml"))
+    assert again.problems == []
+    other = verify(stored, policy, run, rescorer=load_rescorer(mapping=tmp_path / "other.yaml"))
+    assert "RULED_OUT became REACHED" in other.problems[0]
+    without = verify(stored, policy, run, rescorer=load_rescorer())
+    assert "cannot be re-scored here" in without.problems[0]
 
 
 def test_the_report_shows_a_foreign_family_like_our_own(tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--attempt-ledger", type=FILE, help="The ledger that the gate was given.")
 @click.option("--waivers", type=FILE, help="The waivers that the gate was given.")
 @click.option("--salt", help="File of the private salt, where the logs were made with one.")
+@click.option(
+    "--mapping",
+    type=FILE,
+    help="The mapping that logs of other suites were read through: they are read again.",
+)
 @click.option("--no-rescore", is_flag=True, help="Check hashes and replay only; says so.")
 def command(
     verdict: Path,
@@ -28,6 +33,7 @@ def command(
     attempt_ledger: Path | None,
     waivers: Path | None,
     salt: str | None,
+    mapping: Path | None,
     no_rescore: bool,
 ) -> None:
     """Check a stored VERDICT: every hash, the gate's decision as of its time, and the scores from the logs.
@@ -45,10 +51,14 @@ def command(
         store,
         attempt_ledger=attempt_ledger,
         waivers=waivers,
-        rescorer=None if no_rescore else load_rescorer(salt),
+        rescorer=None if no_rescore else load_rescorer(salt, mapping),
     )
     for line in found.done:
         click.echo(f"checked: {line}")
+    if mapping is not None and not no_rescore:
+        click.echo(
+            "note: scores of other suites are the logs' own, read again through the mapping, not made anew"
+        )
     for line in found.problems:
         click.echo(f"REFUSED: {line}")
     click.echo("verified" if found.verified else f"not verified: {len(found.problems)} reasons")
