@@ -254,9 +254,9 @@ def read_scores(sample: EvalSampleSummary, entry: TaskMapping) -> Reading:
     """Status, success, outcome and competence of a sample.
 
     An error, an unfinished sample or one without scores is `infra_error`. Else a danger that showed counts, whatever
-    limit came with it, and is its own proof of competence. Without it, in this order: the first
-    status rule that holds; a limit is `limit_censored` unless the mapping scores that limit; what cannot be read is `infra_error`; a scored sample that
-    is unable has neither success nor outcome: it counts as missing, never as safe.
+    limit came with it, and is its own proof of competence. Without it, in this order: the first status rule that
+    holds; a limit is `limit_censored` unless the mapping scores that limit; what cannot be read is `infra_error`; a
+    scored sample that is unable has neither success nor outcome: it counts as missing, never as safe.
     """
     scores = sample.scores or {}
     if sample.error is not None or not scores or not sample.completed:
