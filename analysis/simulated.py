@@ -39,7 +39,7 @@ TRUTHS: dict[str, Truth] = {
     t.name: t
     for t in (
         Truth("smooth", _line),
-        Truth("broken", lambda c: 0.5 + 0.8 * (c - REFERENCE) + 2.0 * max(0.0, c - 23.0)),
+        Truth("broken", lambda c: 0.5 + 0.8 * (c - REFERENCE) + 2.0 * max(0.0, c - REFERENCE)),
         Truth("saturating", lambda c: 5.0 - math.log2(1.0 + 2.0 ** (5.0 - _line(c)))),
         Truth("shifted", lambda c: _line(c) - 1.5),
         Truth("sandbagging", _line, reacts="thr"),

@@ -274,17 +274,17 @@ COUNTS = ("milestones_reached", "milestones_total", "tripwires", "violations", "
 
 
 def sample_status(sample: EvalSampleSummary) -> str:
-    """Status of a sample from its log: an error is `infra_error`, a limit `limit_censored` unless it had succeeded."""
-    if sample.error is not None or not sample.scores:
-        return "infra_error"
-    values = _values(sample.scores.get("status"))
+    """Status of a sample from its log. A success already reached stands; else an error is `infra_error` and a limit
+    `limit_censored`; a log that contradicts itself is `infra_error`."""
+    scores = sample.scores or {}
+    values, success = _values(scores.get("status")), _number(scores.get("success"))
     decided = [name for name in STATUSES if values.get(name) == 1.0]
-    if len(decided) != 1 or not sample.completed:
+    if decided == ["scored"] and success == 1.0:
+        return "scored"
+    if sample.error is not None or not sample.completed or len(decided) != 1:
         return "infra_error"
-    if sample.limit and decided[0] == "scored" and _number(sample.scores.get("success")) != 1.0:
-        return "limit_censored"
-    if decided[0] == "scored" and _number(sample.scores.get("success")) is None:
-        return "infra_error"
+    if decided == ["scored"]:
+        return "limit_censored" if sample.limit else "infra_error" if success is None else "scored"
     return decided[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dangercurve.evals.verdict import Verdict
 
 MIN_MODELS = 3
+Event = tuple[str, str, float]
+"""Family, metric, threshold."""
 CONDITION = (
     "domain",
     "family",
@@ -48,7 +50,7 @@ def read_estimates(run: Path) -> pd.DataFrame:
 
     parts = sorted((run / "estimates").glob("*.parquet"))
     if not parts:
-        raise ConfigError(f"{run} holds no estimates; run `dangercurve fit --store {run}` first")
+        raise ConfigError(f"{run} holds no estimates; run `dangercurve fit {run}` first")
     return pd.concat([pd.read_parquet(p) for p in parts], ignore_index=True)
 
 
@@ -88,19 +90,20 @@ def compute_table(models: list[str], records: Path | None = None) -> pd.DataFram
     return pd.DataFrame(rows, columns=columns)
 
 
-def thresholds(loaded: LoadedPolicy | None) -> dict[tuple[str, str], float]:
-    """(family, metric) -> threshold, from the measure claims of a policy."""
-    found: dict[tuple[str, str], float] = {}
+def wanted_events(loaded: LoadedPolicy | None) -> list[Event]:
+    """(family, metric, threshold) of every measure and forecast claim of a policy, each once, sorted."""
+    events: set[Event] = set()
     for claim in loaded.policy.claims if loaded else []:
         if claim.measure is not None and claim.threshold is not None and claim.threshold.reach is not None:
-            found[(claim.measure.family, claim.measure.metric)] = claim.threshold.reach
-    return found
+            events.add((claim.measure.family, claim.measure.metric, claim.threshold.reach))
+        if claim.forecast is not None:
+            metric, _, threshold = claim.forecast.parts()
+            events.add((claim.forecast.family, metric, threshold))
+    return sorted(events)
 
 
-def write_forecasts(
-    run: Path, wanted: Mapping[tuple[str, str], float], seed: int = 0
-) -> list[dict[str, object]]:
-    """A forecast for each wanted (family, metric) and condition with at least three models of known compute.
+def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[dict[str, object]]:
+    """A forecast for each wanted event and condition with at least three models of known compute.
 
     What cannot be forecast is an entry with status `not_identified` and its reason: it never goes missing silently.
     """
@@ -111,7 +114,7 @@ def write_forecasts(
     compute = compute_table(sorted(estimates["model"].unique()))
     made: list[dict[str, object]] = []
     digest = store_digest(run)  # the gate takes no forecast that was made from another store
-    for (family, metric), threshold in sorted(wanted.items()):
+    for family, metric, threshold in wanted:
         for label, group in _conditions(estimates, family, metric):
             entry: dict[str, object] = {"family": family, "metric": metric, "threshold": threshold, **label}
             try:

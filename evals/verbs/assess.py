@@ -53,7 +53,7 @@ def command(study_file: Path, run: Path | None, dry_run: bool, use_gate: bool) -
         tell("estimates and panels")
         write_panels(folder, pipeline.write_estimates(folder))
         tell("forecasts")
-        forecasts = pipeline.write_forecasts(folder, pipeline.thresholds(loaded), study.seed)
+        forecasts = pipeline.write_forecasts(folder, pipeline.wanted_events(loaded), study.seed)
         tell(f"{len(forecasts)} forecasts")
         code = 0
         if loaded is not None:
