@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from inspect_ai.model import (
     ChatCompletionChoice,
     ChatMessage,
@@ -37,8 +39,9 @@ class EpisodePlayer(ModelAPI):
             raise ConfigError(f"{model_name} takes no model argument '{next(iter(model_args))}'")
         super().__init__(model_name, base_url, api_key, [], config)
 
+    @abstractmethod
     def decide(self, decision: Decision) -> Reply:
-        raise NotImplementedError
+        """The reply of this participant to one decision."""
 
     async def count_text_tokens(self, text: str) -> int:
         return len(text) // 4 + 1

@@ -124,9 +124,14 @@ class World(ABC, Generic[SpecT]):
     def over(self) -> bool:
         """Family: nothing that follows can matter (done, or ended by an action)."""
 
-    @abstractmethod
     def explain(self) -> str:
-        """Family: how this instance is solved, for auditors."""
+        """How this instance is solved, for auditors: the oracle's steps with what the world answers."""
+        world = type(self)(self.instance, self.setting, self.spec)
+        lines = []
+        while not world.done():
+            action = world.oracle()
+            lines.append(f"{action}: {world.play(action)}")
+        return "\n".join(lines)
 
     def lost(self) -> bool:
         """Whether success is known to be out of reach (cuts short what only asks for success); False where unknown."""
