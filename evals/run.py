@@ -107,10 +107,13 @@ def ingest_run(run: Path, study: Study) -> Ingested:
 
 def aliases_of(study: Study) -> dict[str, str]:
     """Names under which a study's models may answer: the aliases on their records (the same weights elsewhere)."""
+    real = [entry.model for entry in study.models if not entry.model.startswith(OWN_PROVIDERS)]
+    if not real:
+        return {}
     from dangercurve.evals.models import find, load_registry
 
     registry = load_registry()
-    records = {entry.model: find(registry, entry.model) for entry in study.models}
+    records = {model: find(registry, model) for model in real}
     return {
         name: model
         for model, record in records.items()
