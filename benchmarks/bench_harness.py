@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -58,40 +57,55 @@ n: {n}
 """
 
 
-def cpu_of(command: list[str]) -> tuple[float, float]:
-    """CPU seconds and wall seconds of a command, children included."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, time.monotonic() - started
+def start(command: list[str], core: int | None) -> subprocess.Popen[bytes]:
+    """Start a whole process, on one core where one is named."""
+    pin = ["taskset", "-c", str(core)] if core is not None else []
+    return subprocess.Popen([*pin, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def measure(n: int) -> dict[str, float]:
+def wait(process: subprocess.Popen[bytes], started: float) -> tuple[float, float]:
+    """CPU seconds (user plus system) and wall seconds of a process. Raises RuntimeError where it failed."""
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{process.args} ended with status {status}")
+    return usage.ru_utime + usage.ru_stime, time.monotonic() - started
+
+
+def measure(n: int, together: bool) -> dict[str, float]:
+    """Both processes one after the other, or at the same time on a core each."""
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.yaml"
         study.write_text(STUDY.format(n=n))
-        bare, bare_wall = cpu_of([sys.executable, "-c", BARE, str(n), str(CALLS), str(Path(folder) / "bare")])
-        ours, ours_wall = cpu_of(
-            [
-                sys.executable,
-                "-m",
-                "dangercurve.evals.cli",
-                "run",
-                str(study),
-                "--run",
-                str(Path(folder) / "run"),
-            ]
-        )
+        theirs = [sys.executable, "-c", BARE, str(n), str(CALLS), str(Path(folder) / "bare")]
+        mine = [
+            sys.executable,
+            "-m",
+            "dangercurve.evals.cli",
+            "run",
+            str(study),
+            "--run",
+            str(Path(folder) / "run"),
+        ]
+        started = time.monotonic()
+        first = start(theirs, 0 if together else None)
+        if together:
+            second = start(mine, 1)
+            ours, ours_wall = wait(second, started)
+            bare, bare_wall = wait(first, started)
+        else:
+            bare, bare_wall = wait(first, started)
+            started = time.monotonic()
+            ours, ours_wall = wait(start(mine, None), started)
     return {"n": n, "bare_cpu": bare, "ours_cpu": ours, "bare_wall": bare_wall, "ours_wall": ours_wall}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, nargs="+", default=[2000, 20000])
+    parser.add_argument("--together", action="store_true", help="Both at the same time, on a core each.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "harness-cost.md")
     arguments = parser.parse_args()
-    rows = [measure(n) for n in arguments.samples]
+    rows = [measure(n, arguments.together) for n in arguments.samples]
     lines = [
         "# Harness cost",
         "",
@@ -99,7 +113,7 @@ def main() -> None:
         f"{CALLS} model calls a sample) against a bare Inspect task with as many samples and model calls under Inspect's",
         "defaults. Both include start-up and writing the log; ours also ingests it into the store.",
         "",
-        "    python benchmarks/bench_harness.py",
+        f"    python benchmarks/bench_harness.py{' --together' if arguments.together else ''}",
         "",
         "| samples | bare CPU s | ours CPU s | samples a CPU-second, ours / bare | bare wall s | ours wall s |",
         "|---|---|---|---|---|---|",
