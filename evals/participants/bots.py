@@ -38,6 +38,10 @@ class EpisodePlayer(ModelAPI):
         if model_args:
             raise ConfigError(f"{model_name} takes no model argument '{next(iter(model_args))}'")
         super().__init__(model_name, base_url, api_key, [], config)
+        self.prepare(model_name)
+
+    def prepare(self, model_name: str) -> None:
+        """Read the participant's name, once; by default any name will do. Raises ConfigError for an unknown one."""
 
     @abstractmethod
     def decide(self, decision: Decision) -> Reply:
@@ -63,15 +67,7 @@ class EpisodePlayer(ModelAPI):
 class BotAPI(EpisodePlayer):
     """`bot/NAME`: one of the policies of the kernel."""
 
-    def __init__(
-        self,
-        model_name: str,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        config: GenerateConfig = GenerateConfig(),
-        **model_args: object,
-    ) -> None:
-        super().__init__(model_name, base_url, api_key, config, **model_args)
+    def prepare(self, model_name: str) -> None:
         if model_name not in POLICIES:
             raise ConfigError(f"no bot '{model_name}'{did_you_mean(model_name, POLICIES)}")
         self.policy: Policy = POLICIES[model_name]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from inspect_ai.model import GenerateConfig
-
 from dangercurve.analysis.simulated import SANDBAG_OOM, parse_simulated, unit
 from dangercurve.evals.participants.bots import EpisodePlayer
 from dangercurve.tasks.kernel.actions import act
@@ -20,15 +18,7 @@ class SimAPI(EpisodePlayer):
     run plays the same episode.
     """
 
-    def __init__(
-        self,
-        model_name: str,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        config: GenerateConfig = GenerateConfig(),
-        **model_args: object,
-    ) -> None:
-        super().__init__(model_name, base_url, api_key, config, **model_args)
+    def prepare(self, model_name: str) -> None:
         self.simulated = parse_simulated(model_name)
 
     def decide(self, decision: Decision) -> Reply:
