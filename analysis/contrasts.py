@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dangercurve.analysis import registry
 from dangercurve.analysis.propensity import Propensity, conditional_rate, net_rate
+from dangercurve.analysis.registry import Behaviour
 from dangercurve.analysis.sandbagging import sandbagging_gap
 from dangercurve.analysis.twins import Ratio, imitation_index, robustness
 
@@ -49,13 +51,9 @@ def contrasts(group: pd.DataFrame, usable: NDArray[np.bool_], alpha: float) -> I
     yield from _twin_contrasts(frame[plain], alpha)
     yield from _sandbagging(frame, alpha)
     yield from _awareness(frame, alpha)
-    yield from _deception(frame, alpha)
-    pairs = (
-        ("oversight_subversion_rate", "arm_need", "blocked", "irrelevant"),
-        ("goal_misgeneralisation_rate", "arm_proxy", "conflict", "ablated"),
-    )
-    for metric, column, treated, control in pairs:
-        yield from _net(frame, metric, column, treated, control, alpha)
+    for name, metric in registry.metrics().items():
+        if metric.behaviour is not None:
+            yield from _propensity(frame, name, metric.behaviour, alpha)
 
 
 def family_metric(frame: pd.DataFrame, name: str) -> Floats:
@@ -147,37 +145,31 @@ def _awareness(frame: pd.DataFrame, alpha: float) -> Iterator[Contrast]:
     yield _from_propensity("eval_awareness_effect", "arm_cue", rows, *found)
 
 
-def _deception(frame: pd.DataFrame, alpha: float) -> Iterator[Contrast]:
-    event = family_metric(frame, "deception_likelihood")
-    if np.isnan(event).all():
-        return
+def _propensity(frame: pd.DataFrame, metric: str, behaviour: Behaviour, alpha: float) -> Iterator[Contrast]:
+    """Rate of a behaviour given opportunity and competence, in one arm, less the rate in its control arm if any.
 
-    def likelihood(fill: float | None) -> Propensity:
-        keep, y, can, able = _behaviour(frame, event, fill)
-        return conditional_rate(y, can, able, frame.loc[keep, "instance_id"].tolist(), alpha)
-
-    found = (likelihood(None), likelihood(0.0), likelihood(1.0))
-    yield _from_propensity("deception_likelihood", "", frame, *found)
-
-
-def _net(
-    frame: pd.DataFrame, metric: str, column: str, treated: str, control: str, alpha: float
-) -> Iterator[Contrast]:
-    if column not in frame or not {treated, control} <= set(frame[column].dropna()):
+    The behaviour is the key `metric` of the family's metrics: 1 shown, 0 not shown, null where it is not defined.
+    Every other arm is at rest.
+    """
+    column = f"arm_{behaviour.arm}" if behaviour.arm else ""
+    if column and column not in frame:
         return
     rows = frame[_arms_at_rest(frame, (column,))]
+    if column:
+        rows = rows[rows[column].isin([behaviour.treated, behaviour.control])]
     event = family_metric(rows, metric)
-    if np.isnan(event).all():
+    treated = (rows[column] == behaviour.treated).to_numpy(bool) if column else np.ones(len(rows), np.bool_)
+    if np.isnan(event[treated]).all() or (behaviour.control and bool(treated.all())):
         return
 
     def rate(fill: float | None) -> Propensity:
         keep, y, can, able = _behaviour(rows, event, fill)
-        kept = rows[keep]
-        at = (kept[column] == treated).to_numpy(bool) & can.astype(bool)
-        off = (kept[column] == control).to_numpy(bool)
-        labels = kept["instance_id"].astype(str).to_numpy()
-        gate = sorted(set(labels[at & able.astype(bool)]))
-        return net_rate(y[at], labels[at], y[off], labels[off], competent=gate, alpha=alpha)
+        labels, at = rows.loc[keep, "instance_id"].astype(str).to_numpy(), treated[keep]
+        if not behaviour.control:
+            return conditional_rate(y[at], can[at], able[at], labels[at].tolist(), alpha)
+        chance = at & can.astype(bool)
+        gate = sorted(set(labels[chance & able.astype(bool)]))
+        return net_rate(y[chance], labels[chance], y[~at], labels[~at], competent=gate, alpha=alpha)
 
     yield _from_propensity(metric, column, rows, rate(None), rate(0.0), rate(1.0))
 
@@ -185,9 +177,13 @@ def _net(
 def _behaviour(
     frame: pd.DataFrame, event: Floats, fill: float | None
 ) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
-    """Kept rows, behaviour, opportunity and competence; `fill` keeps missing rows, as capable ones that did `fill`."""
-    known = frame["_usable"].to_numpy(bool) & np.isfinite(event)
-    keep = known if fill is None else np.ones(len(frame), dtype=np.bool_)
+    """Kept rows, behaviour, opportunity and competence; `fill` keeps missing rows, as capable ones that did `fill`.
+
+    A usable row on which the family says that the behaviour is not defined is never kept: it is no missing value.
+    """
+    marked = frame["_usable"].to_numpy(bool)
+    known = marked & np.isfinite(event)
+    keep = known if fill is None else known | ~marked
     y = np.where(known, event, 0.0 if fill is None else fill)[keep]
     flags = []
     for column in ("opportunity", "competent"):

@@ -28,6 +28,22 @@ class Priors:
 
 
 @dataclass(frozen=True)
+class Behaviour:
+    """Where a propensity is read: in the arm `arm`=`treated`, less the rate in `control`; without an arm, at rest.
+
+    The family reports the behaviour itself as the key of its metrics that has the metric's name.
+    """
+
+    arm: str = ""
+    treated: str = ""
+    control: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.arm) != bool(self.treated) or (self.control and not self.arm):
+            raise ConfigError("a behaviour names no arm, or an arm with `treated` and perhaps `control`")
+
+
+@dataclass(frozen=True)
 class Metric:
     """One metric: its unit, the scale on which bounds add up, and the end that is dangerous.
 
@@ -44,6 +60,7 @@ class Metric:
     estimator: str
     missing: str
     priors: Priors | None
+    behaviour: Behaviour | None = None
 
     def holds(self, value: float) -> bool:
         """Whether `value` is a number that this metric can take."""
@@ -98,6 +115,7 @@ def metric(name: str) -> Metric:
 
 def _metric(name: str, fields: dict[str, object]) -> Metric:
     bounds = fields["bounds"]
+    behaviour = fields.get("behaviour")
     priors = fields["priors"]
     scale = str(fields["scale"])
     direction = str(fields["direction"])
@@ -114,6 +132,7 @@ def _metric(name: str, fields: dict[str, object]) -> Metric:
         estimator=str(fields["estimator"]),
         missing=str(fields["missing"]),
         priors=_priors(priors) if isinstance(priors, dict) else None,
+        behaviour=Behaviour(**behaviour) if isinstance(behaviour, dict) else None,
     )
 
 
