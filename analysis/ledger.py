@@ -8,7 +8,6 @@ and the error on the metric's scale, from which a gate takes its forecast-error 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -18,17 +17,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dangercurve._errors import DataError, EvidenceError
+from dangercurve._errors import DataError
 from dangercurve._text import printable
 from dangercurve.analysis import latent
 from dangercurve.analysis.crossing import Fitted, fit_shapes, shifts
 from dangercurve.analysis.forecast import Forecast
+from dangercurve.analysis.ledger_lines import (
+    GENESIS,
+    QUANTILE,
+    SCHEMA,
+    canonical,
+    digest,
+    error_on_scale,
+    finite,
+    margin_of,
+    past_errors,
+    read_lines,
+)
 from dangercurve.analysis.points import Points, curve_data
-from dangercurve.analysis.registry import Scale, to_scale
+from dangercurve.analysis.registry import Scale, metric
 
 Floats = NDArray[np.float64]
-SCHEMA = 1
-GENESIS = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +126,7 @@ class Ledger:
     @classmethod
     def open(cls, path: Path | str) -> Ledger:
         """Read and verify a ledger; a missing file is an empty one. Raises EvidenceError naming the broken line."""
-        source = Path(path)
-        lines: list[dict[str, object]] = []
-        if source.exists():
-            previous = GENESIS
-            for number, text in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
-                line = _parse(source, number, text)
-                if line.get("prev") != previous or line.get("hash") != _digest(line):
-                    raise EvidenceError(f"{source.name}:{number}: the chain is broken here; restore the file")
-                previous = str(line["hash"])
-                lines.append(line)
-        return cls(source, lines)
+        return cls(Path(path), read_lines(path))
 
     @property
     def head(self) -> str:
@@ -136,11 +135,11 @@ class Ledger:
 
     def add_forecast(self, forecast: Forecast) -> None:
         """Append a forecast with its inputs' hash and its own."""
-        body = _finite(forecast.as_dict())
-        digest = hashlib.sha256(_canonical(body).encode()).hexdigest()
+        body = finite(forecast.as_dict())
+        whole = hashlib.sha256(canonical(body).encode()).hexdigest()
         keep = ("subject", "family", "metric", "event", "threshold", "status", "log10_c", "date", "as_of")
         brief = {k: body[k] for k in (*keep, "input_sha256", "simulated", "seed")}
-        self._append({"kind": "forecast", **brief, "forecast_sha256": digest})
+        self._append({"kind": "forecast", **brief, "forecast_sha256": whole})
 
     def add_prediction(self, prediction: Prediction, points: Points) -> None:
         """Append a prediction that is still to be scored. Raises DataError where its inputs are others."""
@@ -183,64 +182,17 @@ class Ledger:
         done = {line["prediction"] for line in self.lines if line["kind"] == "score"}
         return [line for line in self.lines if line["kind"] == "prediction" and line["hash"] not in done]
 
-    def margin(self, metric: str, *, family: str | None = None, q: float = 0.9) -> tuple[float, int]:
-        """(M, n): the order statistic ceil(q (n + 1)) of past absolute errors; NaN where n is too small for it.
-
-        Only predictions that came too low count in full; too high ones count as zero, since a gate asks how far
-        above the prediction the truth may lie.
-        """
-        errors = sorted(
-            max(float(str(line["error"])), 0.0)
-            for line in self.lines
-            if line["kind"] == "score" and line["metric"] == metric and family in (None, line["family"])
-        )
-        rank = math.ceil(q * (len(errors) + 1))
-        return (errors[rank - 1] if 0 < rank <= len(errors) else math.nan), len(errors)
+    def margin(self, name: str, *, family: str | None = None, q: float = QUANTILE) -> tuple[float, int]:
+        """(M, n) of the metric `name`: `margin_of` its past errors toward danger; NaN where n is too small for it."""
+        errors = past_errors(self.lines, metric(name), family=family)
+        return margin_of(errors, q), len(errors)
 
     def _append(self, body: Mapping[str, object]) -> None:
-        line: dict[str, object] = {"schema": SCHEMA, **_finite(body), "prev": self.head}
-        line["hash"] = _digest(line)
+        line: dict[str, object] = {"schema": SCHEMA, **finite(body), "prev": self.head}
+        line["hash"] = digest(line)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(_canonical(line) + "\n")
+            stream.write(canonical(line) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         self.lines.append(line)
-
-
-def error_on_scale(predicted: float, actual: float, scale: Scale) -> float:
-    """actual - predicted on the scale (logit, log2, linear); rates are kept 1/1000 away from 0 and 1."""
-    if scale == "logit":
-        predicted, actual = (min(max(v, 1e-3), 1 - 1e-3) for v in (predicted, actual))
-    return to_scale(actual, scale) - to_scale(predicted, scale)
-
-
-def _parse(source: Path, number: int, text: str) -> dict[str, object]:
-    try:
-        line = json.loads(text)
-    except ValueError as exc:
-        raise EvidenceError(f"{source.name}:{number}: no JSON ({printable(exc, 80)})") from exc
-    if not isinstance(line, dict) or line.get("schema") != SCHEMA or "kind" not in line:
-        raise EvidenceError(f"{source.name}:{number}: not a line of a forecast ledger of schema {SCHEMA}")
-    return line
-
-
-def _finite(body: Mapping[str, object]) -> dict[str, object]:
-    def clean(value: object) -> object:
-        if isinstance(value, float) and not math.isfinite(value):
-            return None
-        if isinstance(value, Mapping):
-            return {str(k): clean(v) for k, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [clean(v) for v in value]
-        return value
-
-    return {str(k): clean(v) for k, v in body.items()}
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def _digest(line: Mapping[str, object]) -> str:
-    return hashlib.sha256(_canonical({k: v for k, v in line.items() if k != "hash"}).encode()).hexdigest()

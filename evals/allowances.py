@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dangercurve._errors import ConfigError, DataError, EvidenceError
-from dangercurve._text import printable
+from dangercurve.analysis.ledger_lines import margin_of, past_errors, read_lines
 from dangercurve.analysis.registry import Metric
 from dangercurve.evals.decide import Axis
 from dangercurve.evals.policy import Allowance
 from dangercurve.evals.run_folder import number
-
-QUANTILE = 0.9
 
 
 @dataclass(frozen=True)
@@ -75,44 +72,25 @@ def growth(allowance: Allowance, kind: Metric, entry: Mapping[str, object] | Non
 
 
 def forecast_error(allowance: Allowance, kind: Metric, errors: list[float]) -> Term:
-    """M: the 90 % quantile of past absolute forecast errors on the scale.
+    """M: the 90 % quantile of past forecast errors toward danger, on the scale (`ledger_lines.margin_of`).
 
-    The order statistic ceil(.9 (n + 1)); with fewer than nine errors the largest of them and the prior.
+    With fewer than nine errors the largest of them and the prior.
     """
     if not isinstance(allowance.forecast_error, str):
         return Term(allowance.forecast_error, "policy", "stated in the policy")
     prior = kind.priors.forecast_error if kind.priors else None
-    rank = math.ceil(QUANTILE * (len(errors) + 1))
-    if errors and rank <= len(errors):
-        return Term(sorted(errors)[rank - 1], "ledger", f"90 % quantile of {len(errors)} errors")
+    value = margin_of(errors)
+    if not math.isnan(value):
+        return Term(value, "ledger", f"90 % quantile of {len(errors)} errors")
     if prior is None:
         return Term(None, "prior", "the forecast ledger has fewer than nine scored forecasts of this metric")
     return Term(max([prior, *errors]), "prior", f"{len(errors)} scored forecasts; nine are needed")
 
 
-def read_forecast_errors(path: Path, kind: Metric) -> list[float]:
-    """Absolute errors on the metric's scale from `forecast_ledger.jsonl`: lines with metric, predicted, actual.
+def read_forecast_errors(path: Path, kind: Metric, *, simulated: bool) -> list[float]:
+    """Past errors toward danger from the run's `forecast_ledger.jsonl` (`forecast --ledger` writes it).
 
-    Lines of other metrics and forecasts whose `actual` is still null are passed over. Raises EvidenceError
-    naming file and line for one that cannot be read.
+    Scores of simulated models count only where the subject is `simulated` itself. Raises EvidenceError naming file and
+    line where the chain is broken.
     """
-    if not path.is_file():
-        return []
-    axis = Axis(kind.scale, kind.direction)
-    errors: list[float] = []
-    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError("not an object")
-            if row.get("metric") != kind.name or row.get("actual") is None:
-                continue
-            error = abs(axis.up(number(row.get("actual"))) - axis.up(number(row.get("predicted"))))
-            if not math.isfinite(error):
-                raise ValueError("predicted and actual must be finite on the metric's scale")
-        except (ValueError, ConfigError, RecursionError) as exc:
-            raise EvidenceError(f"{path.name}:{line_number}: {printable(exc, 120)}") from exc
-        errors.append(error)
-    return errors
+    return past_errors(read_lines(path), kind, simulated=None if simulated else False)

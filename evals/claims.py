@@ -240,7 +240,11 @@ def _terms(claim: Claim, ctx: Context, findings: Findings) -> dict[str, Term]:
         findings.partial.append("the profile wants a helpful-only variant; the elicitation ledger names none")
     if claim.require.elicitation_ledger and entry is None:
         findings.partial.append("the elicitation ledger has no entry for this claim")
-    errors = allowances.read_forecast_errors(ctx.folder.root / "forecast_ledger.jsonl", kind)
+    errors = allowances.read_forecast_errors(
+        ctx.folder.root / "forecast_ledger.jsonl",
+        kind,
+        simulated=ctx.observed.simulated(ctx.model) == {True},
+    )
     return {
         "E": allowances.elicitation(claim.allowance, kind, entry),
         "G": allowances.growth(claim.allowance, kind, evidence.entry_for(found, "growth", **wanted)),

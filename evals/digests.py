@@ -35,7 +35,8 @@ def digests_of(loaded: LoadedPolicy, folder: RunFolder, waivers: Path | None) ->
 def code_digest() -> str:
     """Version and SHA-256 over the files that decide: another code base is another gate."""
     here = Path(__file__).parent
-    files = [here / f"{name}.py" for name in DECIDING] + [here.parent / "analysis" / "metrics.yaml"]
+    files = [here / f"{name}.py" for name in DECIDING]
+    files += [here.parent / "analysis" / name for name in ("metrics.yaml", "registry.py", "ledger_lines.py")]
     body = "".join(f"{path.name} {sha256_file(path)}\n" for path in files)
     return f"{__version__}:{hashlib.sha256(body.encode()).hexdigest()}"
 

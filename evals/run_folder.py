@@ -37,6 +37,7 @@ ESTIMATE_COLUMNS = (
     "store_digest",
 )
 MAX_JSON_BYTES = 20_000_000
+MANIFESTS = ("eval-set.json", "logs.json", "listing.json")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,17 @@ def locate(path: Path | str) -> Path:
 def part_paths(root: Path) -> tuple[Path, ...]:
     """The store's parts, one a log, in the order of their names."""
     return tuple(sorted((root / "store").glob("*.parquet")))
+
+
+def log_paths(root: Path) -> tuple[Path, ...]:
+    """The Inspect logs under `logs/`, sorted. Manifests that Inspect keeps beside them (MANIFESTS) are no logs."""
+    if not (root / "logs").is_dir():
+        return ()
+    return tuple(
+        path
+        for path in sorted((root / "logs").rglob("*"))
+        if path.suffix in (".eval", ".json") and path.name not in MANIFESTS and path.is_file()
+    )
 
 
 def digest_of(parts: Mapping[str, str]) -> str:
@@ -121,9 +133,8 @@ def read_run_folder(path: Path | str) -> RunFolder:
     for name in ("study.yaml", "forecast_ledger.jsonl", "waivers.jsonl", "signoff.jsonl"):
         if (root / name).is_file():
             take(root / name)
-    for found in sorted((root / "logs").rglob("*")) if (root / "logs").is_dir() else ():
-        if found.is_file() and found.suffix in (".eval", ".json"):
-            take(found)
+    for found in log_paths(root):
+        take(found)
     return RunFolder(
         root,
         parts,

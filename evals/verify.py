@@ -14,8 +14,9 @@ from dangercurve._files import sha256_file
 from dangercurve._text import printable
 from dangercurve.evals.digests import code_digest
 from dangercurve.evals.gate import Request, evaluate
+from dangercurve.evals.later import Later, added_later, folder_then
 from dangercurve.evals.policy import LoadedPolicy
-from dangercurve.evals.run_folder import locate
+from dangercurve.evals.run_folder import locate, log_paths
 from dangercurve.evals.verdict import Digests, Verdict, as_dict, as_plain, canonical, read_verdict
 
 COPIED = ("forecasts", "evidence", "study.yaml", "forecast_ledger.jsonl", "history.jsonl", "waivers.jsonl",
@@ -58,7 +59,8 @@ def verify(
 
     Three steps: (1) every file that the verdict names has its SHA-256, the policy too; (2) the gate, asked again as of
     the recorded time, gives the same bytes; (3) store and estimates made anew from the logs give the same decision.
-    Without `rescorer` step 3 is left out and said so. Raises EvidenceError where the verdict cannot be read.
+    Without `rescorer` step 3 is left out and said so. Waivers, signatures and forecasts that were appended after the
+    verdict are named in `done` and take no part. Raises EvidenceError where the verdict cannot be read.
     """
     verdict = read_verdict(verdict_path)
     found = Checked()
@@ -66,22 +68,25 @@ def verify(
         found.problems.append(
             f"{verdict_path.name} is not in canonical form: it was changed after the gate wrote it"
         )
-    _hashes(verdict, loaded, locate(store), waivers, found)
+    root = locate(store)
+    later = added_later(root, verdict.digests.files, waivers)
+    _hashes(verdict, loaded, root, waivers, later, found)
     request = Request(
         model=verdict.subject,
         strict=verdict.strict,
         profile=None if verdict.profile == "none" else verdict.profile,
         attempt_ledger=attempt_ledger,
         ledger_head=verdict.ledger_head,
-        waivers=waivers,
         deployment=verdict.deployment,
         as_of=verdict.as_of,
     )
-    _replay(verdict, loaded, store, request, found)
-    if rescorer is None:
-        found.done.append("not re-scored: only hashes and the gate were checked")
-    elif not found.problems:
-        _rescore(verdict, loaded, locate(store), request, rescorer, found)
+    with folder_then(root, waivers, later) as (then, waivers_then):
+        request = replace(request, waivers=waivers_then)
+        _replay(verdict, loaded, then, request, found)
+        if rescorer is None:
+            found.done.append("not re-scored: only hashes and the gate were checked")
+        elif not found.problems:
+            _rescore(verdict, loaded, then, request, rescorer, found)
     return found
 
 
@@ -94,7 +99,9 @@ def load_rescorer(salt: str | None = None, mapping: Path | None = None) -> Resco
     return partial(rescore, salt=salt, mapping=None if mapping is None else load_mapping(mapping))
 
 
-def _hashes(verdict: Verdict, loaded: LoadedPolicy, root: Path, waivers: Path | None, found: Checked) -> None:
+def _hashes(
+    verdict: Verdict, loaded: LoadedPolicy, root: Path, waivers: Path | None, later: Later, found: Checked
+) -> None:
     if loaded.sha256 != verdict.digests.policy:
         found.problems.append(
             f"policy {loaded.path.name}: SHA-256 {loaded.sha256[:12]}..., the verdict has {verdict.digests.policy[:12]}..."
@@ -109,7 +116,7 @@ def _hashes(verdict: Verdict, loaded: LoadedPolicy, root: Path, waivers: Path | 
             path = root / name
         if not path.is_file():
             found.problems.append(f"{printable(name)} is missing")
-        elif sha256_file(path) != digest:
+        elif name not in later.then and sha256_file(path) != digest:
             found.problems.append(f"{printable(name)} was changed: its SHA-256 is not the verdict's")
         checked += 1
     if verdict.digests.code != code_digest():
@@ -117,7 +124,9 @@ def _hashes(verdict: Verdict, loaded: LoadedPolicy, root: Path, waivers: Path | 
             f"the verdict was made by dangercurve {verdict.digests.code.partition(':')[0]} with other decision code "
             f"than this ({code_digest().partition(':')[0]}): verify with that version"
         )
+    found.problems.extend(later.problems)
     found.done.append(f"{checked} files and the policy against their SHA-256")
+    found.done.extend(later.notes)
 
 
 def _replay(verdict: Verdict, loaded: LoadedPolicy, store: Path, request: Request, found: Checked) -> None:
@@ -152,9 +161,7 @@ def difference(old: Verdict, new: Verdict) -> str:
 def _rescore(
     verdict: Verdict, loaded: LoadedPolicy, root: Path, request: Request, rescorer: Rescorer, found: Checked
 ) -> None:
-    logs = sorted(
-        path for path in (root / "logs").rglob("*") if path.suffix in (".eval", ".json") and path.is_file()
-    )
+    logs = log_paths(root)
     parts = {Path(name).stem for name in verdict.digests.files if name.startswith("store/")}
     used = [path for path in logs if sha256_file(path) in parts]
     if len(used) < len(parts):

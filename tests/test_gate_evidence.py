@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dangercurve._errors import EvidenceError
+from dangercurve.analysis.ledger import Ledger
+from dangercurve.analysis.ledger_lines import GENESIS, canonical, digest
 from dangercurve.analysis.registry import metric
 from dangercurve.evals import allowances, evidence
 from dangercurve.evals.gate import Request, evaluate
@@ -95,18 +98,63 @@ def test_the_forecast_margin_is_the_order_statistic_that_covers_nine_in_ten() ->
     assert allowances.forecast_error(Allowance(forecast_error=0.0), kind, nine).source == "policy"
 
 
-def test_forecast_errors_are_read_on_the_scale_of_the_metric(tmp_path: Path) -> None:
-    path = tmp_path / "forecast_ledger.jsonl"
-    rows = [
-        {"metric": "h50_steps", "predicted": 8, "actual": 32},
-        {"metric": "h50_steps", "predicted": 8, "actual": None},
-        {"metric": "success_rate", "predicted": 0.5, "actual": 0.6},
+def ledger(path: Path, rows: list[dict[str, object]]) -> Path:
+    """A forecast ledger with these scores, chained."""
+    previous, lines = GENESIS, []
+    for row in rows:
+        line: dict[str, object] = {"schema": 1, "kind": "score", "family": "f", "simulated": False, **row}
+        line["prev"] = previous
+        line["hash"] = previous = digest(line)
+        lines.append(canonical(line))
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_the_gate_and_the_ledger_give_one_margin(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"metric": "h50_steps", "predicted": 8, "actual": 8 * 2.0**step} for step in range(-4, 6)
     ]
-    path.write_text("\n".join(json.dumps(row) for row in rows))
-    assert allowances.read_forecast_errors(path, metric("h50_steps")) == [2.0]
-    path.write_text('{"metric": "h50_steps", "predicted": 0, "actual": 32}')
-    with pytest.raises(EvidenceError, match=r"forecast_ledger.jsonl:1"):
-        allowances.read_forecast_errors(path, metric("h50_steps"))
+    rows += [{"metric": "success_rate", "predicted": 0.5, "actual": 0.6}]
+    rows += [{"metric": "h50_steps", "predicted": 8, "actual": None, "kind": "prediction"}]
+    path = ledger(tmp_path / "forecast_ledger.jsonl", rows)
+    kind = metric("h50_steps")
+    errors = allowances.read_forecast_errors(path, kind, simulated=False)
+    assert errors == [0, 0, 0, 0, 0, 1, 2, 3, 4, 5], "a prediction that was too dangerous counts as no error"
+    term = allowances.forecast_error(Allowance(), kind, errors)
+    assert (term.value, term.source) == (5, "ledger")
+    assert Ledger.open(path).margin("h50_steps") == (5, 10)
+
+
+def test_errors_of_a_danger_down_metric_count_below_the_prediction(tmp_path: Path) -> None:
+    kind = metric("survival_at")
+    assert kind.direction == "down"
+    rows: list[dict[str, object]] = [
+        {"metric": "survival_at", "predicted": 0.8, "actual": 0.5},
+        {"metric": "survival_at", "predicted": 0.5, "actual": 0.8},
+    ]
+    path = ledger(tmp_path / "l.jsonl", rows)
+    assert allowances.read_forecast_errors(path, kind, simulated=False) == pytest.approx([math.log(4), 0.0])
+
+
+def test_scores_of_simulated_models_say_nothing_on_a_real_one(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"metric": "h50_steps", "predicted": 8, "actual": 32, "simulated": True}]
+    path = ledger(tmp_path / "l.jsonl", rows)
+    kind = metric("h50_steps")
+    assert allowances.read_forecast_errors(path, kind, simulated=False) == []
+    assert allowances.read_forecast_errors(path, kind, simulated=True) == [2.0]
+
+
+def test_a_score_that_was_dropped_or_is_no_number_is_seen(tmp_path: Path) -> None:
+    kind, path = metric("h50_steps"), tmp_path / "forecast_ledger.jsonl"
+    rows: list[dict[str, object]] = [{"metric": "h50_steps", "predicted": 8, "actual": a} for a in (8, 64)]
+    text = ledger(path, rows).read_text().splitlines()
+    path.write_text(text[1] + "\n")
+    with pytest.raises(EvidenceError, match=r"forecast_ledger\.jsonl:1: the chain is broken"):
+        allowances.read_forecast_errors(path, kind, simulated=False)
+    for predicted, actual in ((0, 32), (8, None), ("8", 8)):
+        ledger(path, [{"metric": "h50_steps", "predicted": predicted, "actual": actual}])
+        with pytest.raises(EvidenceError, match="a score of"):
+            allowances.read_forecast_errors(path, kind, simulated=False)
 
 
 def test_growth_is_slope_times_the_months_until_the_next_assessment() -> None:

@@ -16,8 +16,10 @@ from dangercurve.evals.gate import Request, evaluate
 from dangercurve.evals.gate_world import AS_OF, World, estimate, write_estimates, write_policy, write_run
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import part_paths, store_digest
-from dangercurve.evals.verdict import Verdict, canonical, verdict_digest
+from dangercurve.evals.signoff import sign
+from dangercurve.evals.verdict import Outcome, Verdict, canonical, verdict_digest
 from dangercurve.evals.verify import Checked, verify
+from dangercurve.evals.waivers import Waiver, read_waivers, write_waiver
 
 SAFE = World(success=[0] * 60)
 
@@ -72,6 +74,100 @@ def test_one_changed_byte_is_named_and_refused(tmp_path: Path, name: str) -> Non
     assert not found.verified
     wanted = "the gate gives another verdict" if name == "verdict.json" else path.name
     assert any(wanted in problem for problem in found.problems), found.problems
+
+
+def signed(root: Path, verdict: Verdict, name: str) -> None:
+    sign(root / "signoff.jsonl", verdict, role=name, name=name, decision="approve", comment="", at=AS_OF)
+
+
+def waived(path: Path, **changes: object) -> None:
+    number = len(read_waivers(path)) + 1
+    body = {
+        "id": f"W{number:04d}", "claim": "claim.one", "model": SAFE.model, "model_digest": SAFE.model,
+        "deployment": "internal", "verdict": "REACHED", "reason": "a reason of some length", "owner": "Ada",
+        "approver": "Grace", "created": "2026-11-01", "expires": "2026-11-20", "reopen_on": ["checkpoint"],
+    }  # fmt: skip
+    write_waiver(path, Waiver.model_validate({**body, **changes}))
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_waiver_or_a_signature_added_after_the_verdict_is_named_and_changes_nothing(
+    tmp_path: Path, before: int
+) -> None:
+    root = tmp_path
+    write_run(root, [World(success=[1] * 60)])
+    (root / "logs").mkdir()
+    policy = load_policy(write_policy(root / "policy.yaml"))
+    for _ in range(before):
+        waived(root / "waivers.jsonl", deployment="elsewhere")
+        signed(root, evaluate(policy, root, Request(as_of=AS_OF)), "Ada")
+    verdict = evaluate(policy, root, Request(as_of=AS_OF, deployment="internal"))
+    (root / "verdict.json").write_bytes(canonical(verdict))
+    waived(root / "waivers.jsonl")
+    signed(root, verdict, "Grace")
+    again = evaluate(policy, root, Request(as_of=AS_OF, deployment="internal"))
+    assert again.claims[0].verdict is Outcome.WAIVED, "from now on it counts"
+    found = verify(root / "verdict.json", policy, root)
+    assert found.verified, found.problems
+    said = [line for line in found.done if "added after the verdict" in line]
+    assert len(said) == 2
+    assert (
+        f"waivers.jsonl: 1 line added after the verdict, no part of it (W000{before + 1} claim.one" in said[0]
+    )
+    assert "signoff.jsonl: 1 line" in said[1] and "Grace Grace approve" in said[1]
+
+
+def test_a_waiver_in_a_ledger_elsewhere_may_come_later_too(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    write_run(root, [SAFE])
+    policy = load_policy(write_policy(tmp_path / "policy.yaml"))
+    ledger = tmp_path / "w.jsonl"
+    waived(ledger)
+    verdict = evaluate(policy, root, Request(as_of=AS_OF, waivers=ledger))
+    (tmp_path / "verdict.json").write_bytes(canonical(verdict))
+    waived(ledger)
+    found = verify(tmp_path / "verdict.json", policy, root, waivers=ledger)
+    assert found.verified, found.problems
+    assert any("--waivers w.jsonl: 1 line added after the verdict" in line for line in found.done)
+
+
+@pytest.mark.parametrize("name", ["waivers.jsonl", "signoff.jsonl"])
+def test_a_later_line_hides_no_change_of_an_earlier_one(tmp_path: Path, name: str) -> None:
+    root = tmp_path
+    verdict = make(root)
+    waived(root / "waivers.jsonl")
+    signed(root, verdict, "Ada")
+    policy = load_policy(root / "policy.yaml")
+    verdict = evaluate(policy, root, Request(as_of=AS_OF, attempt_ledger=root / "attempts.jsonl"))
+    (root / "verdict.json").write_bytes(canonical(verdict))
+    waived(root / "waivers.jsonl")
+    signed(root, verdict, "Grace")
+    assert check(root).verified
+    data = bytearray((root / name).read_bytes())
+    data[data.index(b"Ada")] ^= 1
+    (root / name).write_bytes(bytes(data))
+    found = check(root)
+    assert any(name in problem for problem in found.problems), found.problems
+
+
+def test_evidence_added_after_the_verdict_is_named_and_refused(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "baselines.json").write_text("[]")
+    (tmp_path / "logs" / "late.eval").write_bytes(b"x")
+    problems = check(tmp_path).problems
+    assert "evidence/baselines.json was added after the verdict" in problems
+    assert "logs/late.eval was added after the verdict" in problems
+
+
+def test_what_inspect_keeps_beside_its_logs_is_no_log(tmp_path: Path) -> None:
+    make(tmp_path)
+    for name in ("eval-set.json", "logs.json", "listing.json", ".eval-set-id"):
+        (tmp_path / "logs" / name).write_text("{}")
+    assert check(tmp_path).verified
+    verdict = evaluate(load_policy(tmp_path / "policy.yaml"), tmp_path, Request(as_of=AS_OF))
+    assert verdict.notes == ["no logs in the run folder: the verdict cannot be re-scored from here"]
+    assert not any(name.startswith("logs/") for name in verdict.digests.files)
 
 
 def test_a_file_that_went_missing_is_named(tmp_path: Path) -> None:

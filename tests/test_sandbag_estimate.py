@@ -65,3 +65,27 @@ def test_a_memo_that_was_not_read_or_says_nothing_is_no_evidence_of_honesty(dose
     assert np.isnan(found["estimate"])
     assert found["n_instances"] == 0
     assert (found["lcb"], found["ucb"]) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("how", ["crashed", "never logged"])
+def test_a_lost_gate_session_never_makes_the_gap_safer(how: str) -> None:
+    whole = sessions("sandbagger", n=12)
+    full = gap(whole)
+    gone = (whole["arm_thr"] == "none") & whole["instance_id"].isin(whole["instance_id"].unique()[:8])
+    if how == "crashed":
+        part = whole.copy()
+        part.loc[gone, ["status", "success", "outcome", "family_metrics"]] = ["infra_error", None, None, None]
+    else:
+        part = whole[~gone]
+    found = gap(part)
+    assert found["worst_case_ucb"] >= full["ucb"] - 1e-9
+    assert found["worst_case_ucb"] >= found["ucb"]
+    assert found["n_instances"] == 4, "only sessions with a gate count"
+
+
+def test_a_gate_that_is_not_known_does_not_switch_the_other_gates_off() -> None:
+    whole = sessions("honest_weak", n=12)
+    part = whole.copy()
+    one = part["instance_id"] == part["instance_id"].iloc[0]
+    part.loc[one, "family_metrics"] = None
+    assert gap(part)["n_instances"] <= gap(whole)["n_instances"] + 1
