@@ -4,12 +4,14 @@ BIN := .venv/bin
 STUDY ?= examples/quickstart.yaml
 WORKERS ?= 2
 
-.PHONY: help setup assess test lint bench drills clean
+.PHONY: help setup assess test lint bench drills lock audit clean
 help:
 	@echo "make assess   set up, run $(STUDY), write runs/NAME/report.html"
 	@echo "make test     set up, lint, type-check, run all tests"
 	@echo "make bench    benchmarks and simulations; writes the tables in docs/"
 	@echo "make drills   long fault and fuzz drills"
+	@echo "make lock     renew requirements.lock, the pinned and hashed set of the application install"
+	@echo "make audit    look the pinned packages up in an advisory database (needs one that can be reached)"
 	@echo "make clean    remove the environment and caches (never runs/)"
 
 .venv/.ready: pyproject.toml
@@ -43,6 +45,15 @@ bench: setup
 drills: setup
 	@for script in benchmarks/drill_*.py benchmarks/fuzz_*.py; do \
 	  [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Needs uv (pip install uv). No index address is written into the file.
+lock: setup
+	uv pip compile pyproject.toml --extra local --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-annotate --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+# Needs pip-audit (pip install pip-audit); AUDIT="-s osv" asks another database. --strict: what cannot be looked up fails.
+audit:
+	pip-audit --strict --disable-pip --require-hashes -r requirements.lock $(AUDIT)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
