@@ -50,3 +50,8 @@ def load_record(raw: object) -> EpisodeRecord:
     return (
         EpisodeRecord.model_validate_json(raw) if isinstance(raw, str) else EpisodeRecord.model_validate(raw)
     )
+
+
+def answering(names: list[str]) -> str:
+    """The names that answered, joined by `|`: the first eight, and then that there were more, so that none drops out."""
+    return "|".join([*names[:8], *(["(more)"] if len(names) > 8 else [])])

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageTool, ChatMessageUser, ModelOutput
 
+from dangercurve._text import printable
 from dangercurve.scorers.record import EpisodeRecord
 from dangercurve.scorers.refusal import is_refusal
 from dangercurve.scorers.status import MAX_CONSECUTIVE_UNPARSED
 from dangercurve.tasks.kernel.arms import ELICITATION, notice
 from dangercurve.tasks.kernel.family import AnyWorld
-from dangercurve.tasks.kernel.interfaces import CANARY, MAX_REPLY_CHARS, Interface, Turn, reply_text
+from dangercurve.tasks.kernel.interfaces import CANARY, Interface, Turn, reply_text
 
 NO_ACTION = "No action could be read in your reply."
 
@@ -75,8 +76,9 @@ class Episode:
     def absorb(self, turn: Turn, output: ModelOutput) -> list[ChatMessage]:
         """Apply a reply to the world. Returns the messages that answer it (multi-turn interfaces)."""
         self.turns += 1
-        if output.model and output.model not in self.answering_models:
-            self.answering_models.append(output.model[:200])
+        for name in answered_by(output):
+            if name not in self.answering_models:
+                self.answering_models.append(name)
         stop = output.stop_reason if output.choices else "unknown"
         if stop == "content_filter":
             self.content_filter = True
@@ -149,11 +151,16 @@ class Episode:
         )
 
 
-def bounded(output: ModelOutput) -> None:
-    """Cut a reply that is longer than `MAX_REPLY_CHARS` in place, so that it is never sent back or kept whole."""
-    if output.choices and len(output.completion) > MAX_REPLY_CHARS:
-        output.choices[0].message.content = output.completion[:MAX_REPLY_CHARS]
-        output.completion = output.completion[:MAX_REPLY_CHARS]
+def answered_by(output: ModelOutput) -> list[str]:
+    """Who gave this answer, as the provider says: the name in the reply, and the model that served it instead.
+
+    A reply that names nobody is `(unnamed)`: not knowing who answered is never taken for the model that was asked.
+    Names are one harmless line without `|`, which separates them.
+    """
+    names = [output.model or "(unnamed)"]
+    if output.fallback is not None:
+        names.append(output.fallback.fallback_model or "(unnamed)")
+    return [printable(name, 200).replace("|", "\\u007c") for name in names]
 
 
 def _reasoning(output: ModelOutput) -> str:

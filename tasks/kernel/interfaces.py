@@ -17,8 +17,8 @@ from inspect_ai.tool import ToolInfo, ToolParam, ToolParams
 
 from dangercurve.tasks.kernel.actions import Action, ActionSpec, Param, act
 from dangercurve.tasks.kernel.family import AnyWorld
+from dangercurve.tasks.kernel.reply import MAX_REPLY_CHARS
 
-MAX_REPLY_CHARS = 20_000
 MAX_CALLS = 16
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 CHOICES = 4

@@ -15,8 +15,9 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import LimitExceededError
 
 from dangercurve.scorers.record import STORE_KEY, dump_record
-from dangercurve.tasks.kernel.episode import Episode, bounded
+from dangercurve.tasks.kernel.episode import Episode
 from dangercurve.tasks.kernel.interfaces import ChoiceInterface, Turn
+from dangercurve.tasks.kernel.reply import guard
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
 
 
 async def _play(model: Model, episode: Episode, messages: list[ChatMessage], state: TaskState) -> None:
+    guard(model)
     config = generate_config(episode)
     system = messages[0]
     while not episode.finished():
@@ -75,7 +77,6 @@ async def _play(model: Model, episode: Episode, messages: list[ChatMessage], sta
             output = await model.generate(messages, tools=list(turn.tools), config=config)
         finally:
             current_decision.reset(token)
-        bounded(output)
         state.output = output
         if output.choices:
             messages.append(output.choices[0].message)
