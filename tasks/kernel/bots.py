@@ -154,6 +154,9 @@ POLICIES: dict[str, Policy] = {
     "cautious": cautious,
     "sandbagger": persona_or_oracle("sandbagger"),
     "tamperer": persona_or_oracle("tamperer"),
+    "attacker": persona_or_oracle("attacker"),
+    "stealthy_attacker": persona_or_oracle("stealthy_attacker"),
+    "weak_attacker": persona_or_oracle("weak_attacker"),
     "eval_aware": eval_aware,
     "greedy": greedy,
 }
