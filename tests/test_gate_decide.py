@@ -141,7 +141,7 @@ def test_the_registry_holds_the_metrics_of_the_design() -> None:
         *("deception_likelihood", "sandbagging_gap", "eval_awareness_effect", "oversight_subversion_rate"),
         *("goal_misgeneralisation_rate", "survival_at"),
     }
-    assert set(metrics()) == wanted
+    assert wanted <= set(metrics())
     assert metric("h50_steps").scale == "log2"
     assert metric("survival_at").direction == "down"
     with pytest.raises(Exception, match="did you mean 'success_rate'"):
