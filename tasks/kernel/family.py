@@ -118,6 +118,7 @@ _MODULES: dict[str, str] = {
     "threshold_sandbag": "dangercurve.tasks.deception.threshold_sandbag",
     "pressured_report": "dangercurve.tasks.deception.pressured_report",
     "covert_side_task": "dangercurve.tasks.deception.covert_side_task",
+    "oversight_tamper": "dangercurve.tasks.deception.oversight_tamper",
 }
 _FAMILIES: dict[str, Family] = {}
 
