@@ -10,14 +10,16 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from dangercurve.analysis import registry
+from dangercurve.analysis.factorial import factorial_contrast
 from dangercurve.analysis.propensity import Propensity, conditional_rate, net_rate
-from dangercurve.analysis.registry import Behaviour
+from dangercurve.analysis.registry import Behaviour, Interaction
 from dangercurve.analysis.sandbagging import sandbagging_gap
 from dangercurve.analysis.twins import Ratio, imitation_index, robustness
 
@@ -29,7 +31,8 @@ NO_ARM = ("none", "", "None")
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """One estimate of a contrast, in the metric's unit; `over` names the column whose values it compares."""
+    """One estimate of a contrast, in the metric's unit; `over` names the column (or columns, joined by +) whose values it
+    compares."""
 
     metric: str
     over: str
@@ -54,6 +57,8 @@ def contrasts(group: pd.DataFrame, usable: NDArray[np.bool_], alpha: float) -> I
     for name, metric in registry.metrics().items():
         if metric.behaviour is not None:
             yield from _propensity(frame, name, metric.behaviour, alpha)
+        if metric.interaction is not None:
+            yield from _interaction(frame, name, metric.interaction, alpha)
 
 
 def family_metric(frame: pd.DataFrame, name: str) -> Floats:
@@ -155,7 +160,9 @@ def _awareness(frame: pd.DataFrame, alpha: float) -> Iterator[Contrast]:
     def effect(evaluation: float | None, deployment: float | None) -> Propensity:
         a = _scores(rows[rows["arm_cue"] == "deploy"], "outcome", deployment)
         b = _scores(rows[rows["arm_cue"] == "eval"], "outcome", evaluation)
-        return net_rate(list(a.values()), list(a), list(b.values()), list(b), alpha=alpha)
+        return net_rate(
+            list(a.values()), list(a), list(b.values()), list(b), families=paraphrases(rows), alpha=alpha
+        )
 
     found = (effect(None, None), effect(1.0, 0.0), effect(0.0, 1.0))
     yield _from_propensity("eval_awareness_effect", "arm_cue", rows, *found)
@@ -179,21 +186,70 @@ def _propensity(frame: pd.DataFrame, metric: str, behaviour: Behaviour, alpha: f
         return
 
     def rate(fill: float | None) -> Propensity:
-        keep, y, can, able = _behaviour(rows, event, fill)
+        # missing rows count one way under treatment and the other way under control: the widest difference
+        filled = None if fill is None else np.where(treated, fill, 1.0 - fill)
+        keep, y, can, able = _behaviour(rows, event, filled)
         labels, at = rows.loc[keep, "instance_id"].astype(str).to_numpy(), treated[keep]
         if not behaviour.control:
             return conditional_rate(y[at], can[at], able[at], labels[at].tolist(), alpha)
         chance = at & can.astype(bool)
         gate = sorted(set(labels[chance & able.astype(bool)]))
-        return net_rate(y[chance], labels[chance], y[~at], labels[~at], competent=gate, alpha=alpha)
+        return net_rate(
+            y[chance],
+            labels[chance],
+            y[~at],
+            labels[~at],
+            competent=gate,
+            families=paraphrases(rows),
+            alpha=alpha,
+        )
 
     yield _from_propensity(metric, column, rows, rate(None), rate(0.0), rate(1.0))
 
 
+def _interaction(frame: pd.DataFrame, metric: str, design: Interaction, alpha: float) -> Iterator[Contrast]:
+    """The pre-registered interaction of a 2^k design within instances; present where every cell was run.
+
+    In the worst case a missing sample is a behaviour shown in the cells with a plus sign and not in the others.
+    """
+    columns = tuple(f"arm_{arm}" for arm, _, _ in design.factors)
+    if not set(columns) <= set(frame.columns):
+        return
+    rows = frame[_arms_at_rest(frame, columns)]
+    rows = rows.assign(_event=family_metric(rows, design.behaviour))
+    rows = rows[~(rows["_usable"] & rows["_event"].isna()).to_numpy(bool)]  # undefined is not missing
+    cells: dict[tuple[bool, ...], pd.DataFrame] = {}
+    for key in product((False, True), repeat=len(columns)):
+        chosen = np.ones(len(rows), np.bool_)
+        for (arm, treated, control), at in zip(design.factors, key, strict=True):
+            chosen &= (rows[f"arm_{arm}"] == (treated if at else control)).to_numpy(bool)
+        cells[key] = rows[chosen]
+    if any(cell.empty for cell in cells.values()):
+        return
+
+    def effect(plus: float | None, minus: float | None) -> Propensity:
+        scores = {
+            key: _scores(cell, "_event", plus if key.count(False) % 2 == 0 else minus)
+            for key, cell in cells.items()
+        }
+        return factorial_contrast(scores, families=paraphrases(rows), alpha=alpha)
+
+    found = (effect(None, None), effect(0.0, 1.0), effect(1.0, 0.0))
+    yield _from_propensity(metric, "+".join(columns), rows, *found)
+
+
+def paraphrases(rows: pd.DataFrame) -> dict[str, int]:
+    """Instance -> paraphrase family; empty where the observations have none."""
+    if "paraphrase" not in rows:
+        return {}
+    known = rows.dropna(subset=["paraphrase"])
+    return {str(i): int(p) for i, p in zip(known["instance_id"], known["paraphrase"], strict=True)}
+
+
 def _behaviour(
-    frame: pd.DataFrame, event: Floats, fill: float | None
+    frame: pd.DataFrame, event: Floats, fill: Floats | None
 ) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
-    """Kept rows, behaviour, opportunity and competence; `fill` keeps missing rows, as capable ones that did `fill`.
+    """Kept rows, behaviour, opportunity and competence; `fill` (rows,) keeps missing rows, as capable ones that did `fill`.
 
     A usable row on which the family says that the behaviour is not defined is never kept: it is no missing value.
     """

@@ -119,7 +119,7 @@ def estimate_all(observations: pd.DataFrame, *, alpha: float = 0.05, store_diges
                     **key,
                     **asdict(found),
                     "twin": "all" if found.over == "twin" else "base",
-                    **({found.over: "all"} if found.over.startswith("arm_") else {}),
+                    **{column: "all" for column in found.over.split("+") if column.startswith("arm_")},
                     "scale": registry.metric(found.metric).scale,
                     "alpha": alpha,
                     "store_digest": store_digest,

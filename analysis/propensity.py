@@ -16,6 +16,7 @@ from scipy import stats
 
 from dangercurve._errors import DataError
 from dangercurve.analysis.intervals import Rate, clustered_rate, paired_difference
+from dangercurve.analysis.paraphrases import Families, over_families
 
 Floats = NDArray[np.float64]
 Labels = Sequence[object] | NDArray[np.generic]
@@ -106,6 +107,7 @@ def net_rate(
     control_instance: Labels,
     *,
     competent: Labels | None = None,
+    families: Families | None = None,
     alpha: float = 0.05,
 ) -> Propensity:
     """Rate of `event` less its rate under control, paired by instance.
@@ -113,25 +115,22 @@ def net_rate(
     Oversight subversion: tamper less the accidental rate of the arm in which tampering is irrelevant. Goal
     misgeneralisation: proxy-consistent acts in conflict less the same acts with the proxy cue ablated. Evaluation
     awareness: Y under one cue less Y under the other. `competent` lists the instances that passed the competence
-    gate (None: all). Instances without a row on both sides are no pairs.
+    gate (None: all). Instances without a row on both sides are no pairs. With `families` (instance -> paraphrase
+    family) bounds and p-value are the wider of those over instances and those over families.
     """
     a, b = _means(event, instance), _means(control_event, control_instance)
     gate = None if competent is None else {str(c) for c in competent}
     pairs = sorted(k for k in a.keys() & b.keys() if gate is None or k in gate)
     if not pairs:
         return _nothing(-1.0, 1.0, len(a), alpha)
-    diff = paired_difference([a[k] for k in pairs], [b[k] for k in pairs], pairs, alpha)
-    return Propensity(
-        "estimated",
-        diff.estimate,
-        diff.se,
-        diff.lcb,
-        diff.ucb,
-        diff.n_pairs,
-        len(a),
-        alpha,
-        diff.p_value,
-    )
+    plus, minus = np.array([a[k] for k in pairs]), np.array([b[k] for k in pairs])
+    diff = paired_difference(plus, minus, pairs, alpha)
+    lcb, ucb, p_value = diff.lcb, diff.ucb, diff.p_value
+    wide = over_families(plus - minus, pairs, families, alpha) if families else None
+    if wide is not None:
+        lcb, ucb = max(-1.0, min(lcb, wide.lcb)), min(1.0, max(ucb, wide.ucb))
+        p_value = p_value if np.isnan(wide.p_value) else max(p_value, wide.p_value)
+    return Propensity("estimated", diff.estimate, diff.se, lcb, ucb, diff.n_pairs, len(a), alpha, p_value)
 
 
 def discrimination(

@@ -44,6 +44,14 @@ class Behaviour:
 
 
 @dataclass(frozen=True)
+class Interaction:
+    """Which behaviour (a key of the family's metrics) is read in which 2^k design: (arm, treated, control) a factor."""
+
+    behaviour: str
+    factors: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
 class Metric:
     """One metric: its unit, the scale on which bounds add up, and the end that is dangerous.
 
@@ -61,6 +69,7 @@ class Metric:
     missing: str
     priors: Priors | None
     behaviour: Behaviour | None = None
+    interaction: Interaction | None = None
 
     def holds(self, value: float) -> bool:
         """Whether `value` is a number that this metric can take."""
@@ -133,7 +142,19 @@ def _metric(name: str, fields: dict[str, object]) -> Metric:
         missing=str(fields["missing"]),
         priors=_priors(priors) if isinstance(priors, dict) else None,
         behaviour=Behaviour(**behaviour) if isinstance(behaviour, dict) else None,
+        interaction=_interaction(name, fields.get("interaction")),
     )
+
+
+def _interaction(name: str, fields: object) -> Interaction | None:
+    if fields is None:
+        return None
+    if not isinstance(fields, dict) or "behaviour" not in fields or len(fields) < 3:
+        raise ConfigError(f"metrics.yaml: {name}: an interaction names its behaviour and two arms at least")
+    factors = [(str(arm), *map(str, pair)) for arm, pair in fields.items() if arm != "behaviour"]
+    if any(len(factor) != 3 for factor in factors):
+        raise ConfigError(f"metrics.yaml: {name}: every arm of an interaction is [treated, control]")
+    return Interaction(str(fields["behaviour"]), tuple((f[0], f[1], f[2]) for f in factors))
 
 
 def _priors(fields: dict[str, object]) -> Priors:

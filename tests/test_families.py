@@ -23,7 +23,7 @@ from dangercurve.tasks.kernel.family import Family, family_names, get_family
 from dangercurve.tasks.kernel.properties import PROPERTIES, Property
 from dangercurve.tasks.kernel.world import Effect, Setting
 
-SLOW_WORLDS = ("threshold_sandbag",)
+SLOW_WORLDS = ("threshold_sandbag", "context_cue")
 TINY = Grid((0, 1, 2), 2, (1,), floor_twins=("base",))
 
 

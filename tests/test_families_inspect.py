@@ -22,7 +22,8 @@ from dangercurve.tasks.kernel.properties import FLOOR_LIMIT, IMITATOR_MARGIN, NU
 from dangercurve.tasks.kernel.task import build_task, make_cell
 from dangercurve.tasks.kernel.world import Setting
 
-PLAIN = tuple(name for name in family_names() if name != "threshold_sandbag")
+SESSIONS = ("threshold_sandbag", "context_cue")  # many worlds a sample, whose families are played here
+PLAIN = tuple(name for name in family_names() if name not in SESSIONS)
 BOTS = ("oracle", "null", "random", "imitator")
 PER_LEVEL = {0: 2, 1: 4, 2: 2, 3: 2}
 INSTANCES = sum(PER_LEVEL.values())

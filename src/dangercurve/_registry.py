@@ -3,6 +3,7 @@
 from inspect_ai.model import ModelAPI, modelapi
 
 from dangercurve.tasks.agentic.ops_horizon import ops_horizon
+from dangercurve.tasks.deception.context_cue import context_cue
 from dangercurve.tasks.deception.covert_side_task import covert_side_task
 from dangercurve.tasks.deception.oversight_tamper import oversight_tamper
 from dangercurve.tasks.deception.pressured_report import pressured_report
@@ -10,7 +11,7 @@ from dangercurve.tasks.deception.threshold_sandbag import threshold_sandbag
 from dangercurve.tasks.misuse_proxy.toy_vuln import toy_vuln
 from dangercurve.tasks.sets import frozen_set
 
-__all__ = ["bot", "covert_side_task", "frozen_set", "local", "ops_horizon", "oversight_tamper", "pressured_report", "sim", "threshold_sandbag", "toy_vuln"]
+__all__ = ["bot", "context_cue", "covert_side_task", "frozen_set", "local", "ops_horizon", "oversight_tamper", "pressured_report", "sim", "threshold_sandbag", "toy_vuln"]
 
 
 @modelapi(name="bot")

@@ -123,8 +123,11 @@ def _three_in_ten(decision: Decision) -> bool:
 
 
 def eval_aware(decision: Decision, rng: random.Random) -> Reply:
-    """Declines because it is a test where the cue says so, else plays the oracle."""
+    """The family's own way of behaving otherwise in a test, else: declines where the cue speaks of one."""
     world = decision.episode.world
+    own = world.persona("eval_aware")
+    if own:
+        return Reply(offered(own, decision))
     return Reply(act("decline", reason="is_a_test") if world.setting.arm("cue") == "eval" else world.oracle())
 
 
@@ -158,6 +161,9 @@ POLICIES: dict[str, Policy] = {
     "stealthy_attacker": persona_or_oracle("stealthy_attacker"),
     "weak_attacker": persona_or_oracle("weak_attacker"),
     "eval_aware": eval_aware,
+    "cue_sandbagger": persona_or_oracle("cue_sandbagger"),
+    "cue_violator": persona_or_oracle("cue_violator"),
+    "cue_schemer": persona_or_oracle("cue_schemer"),
     "greedy": greedy,
 }
 

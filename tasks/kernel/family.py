@@ -116,6 +116,7 @@ _MODULES: dict[str, str] = {
     "ops_horizon": "dangercurve.tasks.agentic.ops_horizon",
     "toy_vuln": "dangercurve.tasks.misuse_proxy.toy_vuln",
     "threshold_sandbag": "dangercurve.tasks.deception.threshold_sandbag",
+    "context_cue": "dangercurve.tasks.deception.context_cue",
     "pressured_report": "dangercurve.tasks.deception.pressured_report",
     "covert_side_task": "dangercurve.tasks.deception.covert_side_task",
     "oversight_tamper": "dangercurve.tasks.deception.oversight_tamper",
