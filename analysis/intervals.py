@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import special
 
 from dangercurve._errors import DataError
 
@@ -142,6 +142,8 @@ def beta_binomial(
         rate = clustered_rate((k / n) if m else [], list(range(m)), alpha, sides)
         return BetaBinomial(rate, float("nan"))
 
+    from scipy import optimize
+
     def nll(p: float, rho: float) -> float:
         s = (1 - rho) / rho
         a, b = p * s, (1 - p) * s
@@ -156,7 +158,7 @@ def beta_binomial(
 
     outer = optimize.minimize_scalar(lambda z: profile(z)[0], bounds=(-12.0, 12.0), method="bounded")
     centre, low_value = float(outer.x), float(outer.fun)
-    drop = 0.5 * float(stats.t.ppf(1 - q, max(m - 1, 1))) ** 2
+    drop = 0.5 * float(special.stdtrit(max(m - 1, 1), 1 - q)) ** 2
 
     def bound(edge: float) -> float:
         def gap(z: float) -> float:
@@ -165,7 +167,7 @@ def beta_binomial(
         return float(optimize.brentq(gap, centre, edge, xtol=1e-6)) if gap(edge) > 0 else edge
 
     lower, upper = bound(-30.0), bound(30.0)
-    z = float(stats.t.ppf(1 - q, max(m - 1, 1)))
+    z = float(special.stdtrit(max(m - 1, 1), 1 - q))
     p = float(special.expit(centre))
     se = p * (1 - p) * (upper - lower) / (2 * z)
     rate = Rate(
@@ -188,6 +190,8 @@ def paired_difference(
     (Bonett and Price 2012 for 0/1 pairs, s = 1; graded pairs take s = the largest difference seen).
     p_value: exact McNemar on the signs for 0/1 instance means, else t. No pairs: NaN with bounds -1 and 1.
     """
+    from scipy import stats  # half a second to import: not for a plain rate
+
     q = tail(alpha, sides)
     x, y = np.asarray(a, dtype=np.float64).ravel(), np.asarray(b, dtype=np.float64).ravel()
     if x.shape != y.shape:
@@ -206,12 +210,12 @@ def paired_difference(
     centre = float(d.sum() / (n + 2))
     var = ((float(np.sum(d**2)) + 2 * s * s) / (n + 2) - centre**2) / (n + 2)
     se = float(np.sqrt(max(var, 0.0)))
-    half = float(stats.t.ppf(1 - q, max(n - 1, 1))) * se
+    half = float(special.stdtrit(max(n - 1, 1), 1 - q)) * se
     plus, minus = int(np.sum(d > 0)), int(np.sum(d < 0))
     if exact:
         p_value = float(stats.binomtest(plus, plus + minus, 0.5).pvalue) if plus + minus else 1.0
     else:
-        p_value = float(2 * stats.t.sf(abs(centre) / se, max(n - 1, 1))) if se > 0 else 1.0
+        p_value = float(2 * special.stdtr(max(n - 1, 1), -abs(centre) / se)) if se > 0 else 1.0
     lower, upper = min(centre - half, estimate), max(centre + half, estimate)
     return Difference(estimate, se, max(-1.0, lower), min(1.0, upper), p_value, n, plus + minus, alpha)
 
@@ -252,7 +256,7 @@ def _effective(means: Floats, p: float, q: float, binary: bool) -> tuple[float, 
     else:
         smooth = (p * n + 0.5) / (n + 1)
         var = (between + 2 * smooth * (1 - smooth)) / (n + 1) / n
-    ratio = (float(stats.norm.ppf(1 - q)) / float(stats.t.ppf(1 - q, max(n - 1, 1)))) ** 2
+    ratio = (float(special.ndtri(1 - q)) / float(special.stdtrit(max(n - 1, 1), 1 - q))) ** 2
     n_eff = bernoulli / var * ratio if var > 0 else float(n)
     if binary:
         n_eff = min(n_eff, float(n))

@@ -128,14 +128,23 @@ def log_rows(
     """Rows of one log: one a sample and epoch, with a row of status `infra_error` for each that never ran."""
     if is_foreign(log):
         return _foreign_rows(log, summaries, digest, name, study, mapping)
-    shared = _shared(log, digest, name, study)
+    shared = {**_shared(log, digest, name, study), **_cell_columns(log)}
     rows = [{**shared, **_sample_row(s, log, aliases or {})} for s in summaries]
     return [*rows, *_never_ran(log, summaries, shared)]
 
 
 def is_foreign(log: EvalLog) -> bool:
     """Whether no task of this suite made the log."""
-    return not {"family", "seed_commitment"} <= (log.eval.metadata or {}).keys()
+    return not {"family", "seed_commitment", *CELL_COLUMNS} <= (log.eval.metadata or {}).keys()
+
+
+CELL_COLUMNS = ("interface", "kappa", "elicitation", "from_milestone")
+
+
+def _cell_columns(log: EvalLog) -> Row:
+    """What all samples of one of our logs share beside what any log has: interface, budget, elicitation, the key."""
+    meta = log.eval.metadata or {}
+    return {**{k: meta[k] for k in CELL_COLUMNS}, "comparability_key": _key(log)}
 
 
 def _foreign_rows(
@@ -224,16 +233,15 @@ def comparability_key(parts: Mapping[str, object]) -> str:
 
 
 def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, str]) -> Row:
-    meta = dict(sample.metadata)
-    scores = sample.scores or {}
-    counts = (scores["milestones"].metadata or {}) if "milestones" in scores else {}
+    meta, scores = sample.metadata, sample.scores or {}
     status_meta = (scores["status"].metadata or {}) if "status" in scores else {}
+    counts = status_meta
     status = sample_status(sample)
     scored = status == "scored"
     usage = list(sample.model_usage.values())
     answering = str(status_meta.get("answering_model") or "")
     family_metrics = {k.removeprefix("metric_"): v for k, v in counts.items() if k.startswith("metric_")}
-    row: Row = {
+    return {
         "sample_id": str(sample.id),
         "epoch": sample.epoch,
         "sample_uuid": sample.uuid or "",
@@ -241,12 +249,9 @@ def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, s
         "answering_model": answering_name(answering, log.eval.model, aliases) if answering else None,
         **{
             k: meta.get(k)
-            for k in ("paraphrase", "level", "index", "oracle_steps", "from_milestone", "human_minutes")
+            for k in ("paraphrase", "level", "index", "instance_id", "twin", "oracle_steps", "human_minutes")
         },
-        **{
-            k: meta.get(k)
-            for k in ("instance_id", "twin", "interface", "kappa", "elicitation", "random_floor")
-        },
+        "random_floor": meta.get("random_floor"),
         **{k: v for k, v in meta.items() if k.startswith(("arm_", "dose_"))},
         "status": status,
         "declined": str(status_meta.get("declined") or ""),
@@ -266,7 +271,6 @@ def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, s
         else None,
         "working_s": sample.working_time,
     }
-    return {**row, "comparability_key": _key(log, row)}
 
 
 COUNTS = ("milestones_reached", "milestones_total", "tripwires", "violations", "steps", "budget", "turns", "unparsed",
@@ -295,7 +299,7 @@ def answering_name(reported: str, model: str, aliases: Mapping[str, str]) -> str
     return model if names <= {model, bare, model.rsplit("/", 1)[-1]} else "|".join(sorted(names))
 
 
-def _key(log: EvalLog, row: Mapping[str, object]) -> str:
+def _key(log: EvalLog) -> str:
     meta = log.eval.metadata or {}
     config = log.eval.model_generate_config.model_dump(exclude_none=True)
     return comparability_key(
@@ -306,9 +310,9 @@ def _key(log: EvalLog, row: Mapping[str, object]) -> str:
             "seed_commitment": meta.get("seed_commitment"),
             "scaffold": meta.get("scaffold", "kernel"),
             "judge": "",
-            "interface": row.get("interface"),
-            "kappa": row.get("kappa"),
-            "elicitation": row.get("elicitation"),
+            "interface": meta.get("interface"),
+            "kappa": meta.get("kappa"),
+            "elicitation": meta.get("elicitation"),
             "sampling": {k: config[k] for k in SAMPLING_KEYS if k in config},
             "inspect": log.eval.packages.get("inspect_ai"),
         }
@@ -317,7 +321,6 @@ def _key(log: EvalLog, row: Mapping[str, object]) -> str:
 
 def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) -> list[Row]:
     """Rows for samples that the dataset names and the log does not hold: missing evidence, never absence."""
-    args = log.eval.task_args
     rows = []
     for sample_id, epoch in _missing(log, summaries):
         row: Row = {
@@ -327,12 +330,9 @@ def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) ->
             "completed_at": str(log.stats.completed_at or log.eval.created),
             "instance_id": f"never-ran:{sample_id.rsplit('-', 1)[0]}",
             "twin": sample_id.rsplit("-", 1)[-1].split("+")[0],
-            "interface": args.get("interface", "tools"),
-            "kappa": float(args.get("kappa", 2.0)),
-            "elicitation": _elicitation(args),
             "status": "infra_error",
         }
-        rows.append({**shared, **row, "comparability_key": _key(log, row)})
+        rows.append({**shared, **row})
     return rows
 
 
@@ -342,13 +342,6 @@ def _missing(log: EvalLog, summaries: list[EvalSampleSummary]) -> list[tuple[str
     have = {(str(s.id), s.epoch) for s in summaries}
     planned = [(str(i), e) for i in (log.eval.dataset.sample_ids or []) for e in range(1, epochs + 1)]
     return [pair for pair in planned if pair not in have]
-
-
-def _elicitation(args: Mapping[str, object]) -> str:
-    """The label of `tasks.kernel.task.elicitation_label`, from a log's task arguments."""
-    by = f"/{args.get('choice_by', 'letter')}" if args.get("interface") == "choice" else ""
-    start = args.get("from_milestone") or 0
-    return f"{args.get('elicitation', 'zero')}{by}{f'@m{start}' if start else ''}"
 
 
 def _values(score: Score | None) -> dict[str, float]:

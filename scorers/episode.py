@@ -11,7 +11,7 @@ import math
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, mean, metric, scorer
 from inspect_ai.solver import TaskState
 
-from dangercurve.scorers.record import STORE_KEY, EpisodeRecord, load_record
+from dangercurve.scorers.record import STORE_KEY, EpisodeRecord, answering, load_record
 from dangercurve.scorers.status import STATUSES, decide_status
 
 CLUSTER = "instance_id"
@@ -21,38 +21,29 @@ def scores_of(record: EpisodeRecord | None) -> dict[str, Score]:
     """All scores of one sample from its record: what the scorers below hand out, now or when a log is scored again.
 
     `success` is 1.0 or 0.0 and `outcome` a float in [0, 1], or unscored with the status as reason. `status` is six
-    one-hot floats, always scored. `milestones` is the share reached; its metadata holds the counts of the episode.
+    one-hot floats, always scored; its metadata holds the counts of the episode, milestones first, and its metrics.
     """
     decided = decide_status(record)
-    scored = record is not None and decided == "scored"
-    return {
-        "success": Score(value=float(record.success))
-        if record and scored
-        else Score.unscored(reason=decided),
-        "outcome": Score(value=float(record.outcome))
-        if record and scored
-        else Score.unscored(reason=decided),
-        "status": Score(
-            value={name: 1.0 if name == decided else 0.0 for name in STATUSES},
-            answer=decided,
-            metadata={
-                "status": decided,
-                "answering_model": "|".join(record.answering_models)[:400] if record else "",
-                "journal_head": record.journal_head if record else "",
-                "declined": record.declined if record else "",
-            },
-        ),
-        "milestones": _milestones(record),
+    if record is None or decided != "scored":
+        success = outcome = Score.unscored(reason=decided)
+    else:
+        success, outcome = Score(value=float(record.success)), Score(value=float(record.outcome))
+    about: dict[str, object] = {
+        "status": decided,
+        "answering_model": answering(record.answering_models) if record else "",
+        "journal_head": record.journal_head if record else "",
+        "declined": record.declined if record else "",
     }
+    value = {name: 1.0 if name == decided else 0.0 for name in STATUSES}
+    status = Score(value=value, answer=decided, metadata=about | (_counts(record) if record else {}))
+    return {"success": success, "outcome": outcome, "status": status}
 
 
-def _milestones(record: EpisodeRecord | None) -> Score:
-    if record is None:
-        return Score.unscored(reason="infra_error")
-    reached, total = sum(record.milestones.values()), len(record.milestones)
+def _counts(record: EpisodeRecord) -> dict[str, object]:
+    """Integers and flags of an episode, whatever its status, and the family's metrics with the prefix `metric_`."""
     counts: dict[str, object] = {
-        "milestones_reached": reached,
-        "milestones_total": total,
+        "milestones_reached": sum(record.milestones.values()),
+        "milestones_total": len(record.milestones),
         "steps": record.steps,
         "budget": record.budget,
         "turns": record.turns,
@@ -63,12 +54,7 @@ def _milestones(record: EpisodeRecord | None) -> Score:
         "opportunity": record.opportunity,
         "competent": record.competent,
     }
-    counts |= {f"metric_{k}": v for k, v in record.metrics.items()}
-    return (
-        Score(value=reached / total, metadata=counts)
-        if total
-        else Score.unscored(reason="none", metadata=counts)
-    )
+    return counts | {f"metric_{k}": v for k, v in record.metrics.items()}
 
 
 def read_record(state: TaskState) -> EpisodeRecord | None:
@@ -116,16 +102,29 @@ def outcome() -> Scorer:
     return _part("outcome")
 
 
-@scorer(metrics={"*": [mean()]})
+@metric
+def shares() -> Metric:
+    """Share of samples in each status; they add up to 1. One pass: a metric a key would copy every score six times."""
+
+    def compute(scores: list[SampleScore]) -> dict[str, float]:
+        rows = [s.score.as_dict() for s in scores]
+        if not rows:
+            return dict.fromkeys(STATUSES, float("nan"))
+        return {name: sum(_share(r[name]) for r in rows) / len(rows) for name in STATUSES}
+
+    return compute
+
+
+def _share(value: object) -> float:
+    if not isinstance(value, (int, float)):
+        raise ValueError("a status is scored with something else than six numbers")
+    return float(value)
+
+
+@scorer(metrics=[shares()])
 def status() -> Scorer:
-    """Six one-hot floats; always scored."""
+    """Six one-hot floats; always scored. Counts of the episode in the metadata."""
     return _part("status")
-
-
-@scorer(metrics=[mean()])
-def milestones() -> Scorer:
-    """Share of milestones reached, whatever the status; counts of the episode in the metadata."""
-    return _part("milestones")
 
 
 def _part(name: str) -> Scorer:
@@ -137,4 +136,4 @@ def _part(name: str) -> Scorer:
 
 def episode_scorers() -> list[Scorer]:
     """Success first: it is the headline."""
-    return [success(), outcome(), status(), milestones()]
+    return [success(), outcome(), status()]

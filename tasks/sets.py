@@ -88,7 +88,9 @@ def set_rows(cell: Cell) -> list[dict[str, str | int]]:
                 "id": str(sample.id),
                 "input": str(sample.input),
                 "system": episode_of(cell, dict(meta)).system(),
-                **{k: meta[k] for k in ("family", "gen_version", "level", "index", "instance_id", "twin")},
+                "family": cell.family.name,
+                "gen_version": cell.family.gen_version,
+                **{k: meta[k] for k in ("level", "index", "instance_id", "twin")},
                 "metadata": json.dumps(meta, sort_keys=True),
             }
         )

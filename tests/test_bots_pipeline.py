@@ -99,12 +99,14 @@ def run(tasks: list[Task], models: list[str], folder: Path, epochs: int = EPOCHS
 
 def vector_of(log: EvalLog) -> Vector:
     assert log.results is not None, (log.eval.model, log.error)
-    means = {s.name: s.metrics["mean"].value for s in log.results.scores}
-    unscored = {s.name: s.unscored_samples for s in log.results.scores}
-    assert unscored["success"] == unscored["outcome"]
-    assert {unscored[name] for name in STATUSES} == {0}
+    found = {s.name: s for s in log.results.scores}
+    assert found["success"].unscored_samples == found["outcome"].unscored_samples
+    assert found["status"].unscored_samples == 0
     return Vector(
-        means["success"], means["outcome"], {s: means[s] for s in STATUSES}, unscored["success"] or 0
+        found["success"].metrics["mean"].value,
+        found["outcome"].metrics["mean"].value,
+        {s: found["status"].metrics[s].value for s in STATUSES},
+        found["success"].unscored_samples or 0,
     )
 
 

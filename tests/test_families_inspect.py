@@ -44,13 +44,14 @@ def rates(logs: list[EvalLog], model: str) -> Rates:
     found: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     for log in logs:
         assert log.status == "success"
+        interface = str((log.eval.metadata or {})["interface"])
         for sample in log.samples or []:
             meta = sample.metadata
             assert sample.scores is not None
             status = sample.scores["status"]
             assert status.metadata is not None and status.metadata["status"] == "scored", (model, sample.id)
             value = sample.scores["success"].as_float()
-            found[str(meta["twin"]), str(meta["interface"]), int(meta["level"])].append(value)
+            found[str(meta["twin"]), interface, int(meta["level"])].append(value)
     return found
 
 

@@ -125,22 +125,33 @@ def build_task(cell: Cell) -> Task:
         scorer=episode_scorers(),
         version=family.version,
         name=family.name,
-        metadata={
-            "family": family.name,
-            "domain": family.domain,
-            "construct": family.construct,
-            "seed_commitment": cell.salt.commitment,
-            "suite_version": __version__,
-            "scaffold": "kernel",
-        },
+        metadata=cell_metadata(cell),
         headline_metric=HeadlineMetric(scorer="success", metric="mean"),
         score_on_error=True,  # the status scorer counts crashed samples too, or its shares would be of the others alone
         tags=["dangercurve", family.domain],
     )
 
 
+def cell_metadata(cell: Cell) -> dict[str, object]:
+    """What all samples of a cell share. It stands once on the task: on each sample Inspect would copy it a dozen times."""
+    family = cell.family
+    return {
+        "family": family.name,
+        "domain": family.domain,
+        "construct": family.construct,
+        "gen_version": family.gen_version,
+        "interface": cell.interface,
+        "kappa": cell.kappa,
+        "elicitation": elicitation_label(cell),
+        "from_milestone": cell.from_milestone,
+        "seed_commitment": cell.salt.commitment,
+        "suite_version": __version__,
+        "scaffold": "kernel",
+    }
+
+
 def make_sample(cell: Cell, level: int, index: int, setting: Setting) -> Sample:
-    """One sample: identifiers and everything that the analysis needs as scalar metadata; never the salt."""
+    """One sample: identifiers and what the analysis needs of it as scalar metadata (the rest: `cell_metadata`)."""
     family = cell.family
     world, steps = open_world(cell, level, index, setting)
     setting = world.setting
@@ -151,10 +162,6 @@ def make_sample(cell: Cell, level: int, index: int, setting: Setting) -> Sample:
         input=episode.turn().text or world.brief(),
         target="",
         metadata={
-            "family": family.name,
-            "domain": family.domain,
-            "construct": family.construct,
-            "gen_version": family.gen_version,
             "level": level,
             "index": index,
             "instance_id": world.instance.instance_id,
@@ -162,14 +169,9 @@ def make_sample(cell: Cell, level: int, index: int, setting: Setting) -> Sample:
             "paraphrase": setting.paraphrase,
             **{f"arm_{k}": v for k, v in setting.arms},
             **{f"dose_{k}": v for k, v in setting.doses},
-            "interface": cell.interface,
-            "kappa": cell.kappa,
-            "elicitation": elicitation_label(cell),
             "oracle_steps": steps,
             "human_minutes": round(family.human_minutes(cost), 4),
             "random_floor": random_floor(family.name, level, setting.twin, cell.interface, cell.kappa),
-            "seed_commitment": cell.salt.commitment,
-            "from_milestone": cell.from_milestone,
         },
     )
 
