@@ -135,6 +135,9 @@ def _run_group(study: Study, run: Path, cells: list[Cell], model: Model, done: R
         config["reasoning_effort"] = first.effort
     if study.batch:
         config["batch"] = True
+    elif not own:
+        # A reply that drips a byte at a time for ever trips no read time-out.
+        config["attempt_timeout"] = study.limits.call_s
     if first.max_connections is not None:
         config["max_connections"] = first.max_connections
     elif own:

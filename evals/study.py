@@ -28,12 +28,14 @@ class Strict(BaseModel):
 
 
 class Limits(Strict):
-    """Hard limits. `output_tokens` bounds a sample; the others bound the study and are checked before each cell."""
+    """Hard limits. `output_tokens` bounds a sample and `call_s` one model call; the others bound the study and are
+    checked before each cell."""
 
     tokens: int | None = Field(default=None, gt=0)
     usd: float | None = Field(default=None, gt=0)
     wall_s: float | None = Field(default=None, gt=0)
     output_tokens: int | None = Field(default=None, gt=0)
+    call_s: int = Field(default=1800, gt=0)
 
 
 class Sampling(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -120,13 +121,45 @@ def silent(seconds: float) -> Fault:
     return fault
 
 
+def drip(pause_s: float, whole: bool, text: str = "wait") -> Fault:
+    """A good answer a few bytes at a time: to its end, or (not `whole`) without one, until the client hangs up."""
+
+    def fault(handler: Handler, body: Body, count: int) -> None:
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        answer = {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"],
+            "choices": [choice],
+        }
+        payload = json.dumps(answer).encode()
+        handler.send(200, b"", cut=len(payload) if whole else 1_000_000)
+        with contextlib.suppress(OSError):  # the client has hung up
+            for start in range(0, len(payload), 8):
+                handler.wfile.write(payload[start : start + 8])
+                time.sleep(pause_s)
+            while not whole:
+                handler.wfile.write(b" ")
+                time.sleep(pause_s)
+
+    return fault
+
+
+class Listener(ThreadingHTTPServer):
+    """A thousand clients may knock at once."""
+
+    daemon_threads = True
+    request_queue_size = 1024
+
+
 @contextmanager
 def fault_server(faults: dict[str, Fault]) -> Iterator[tuple[str, Counter[str]]]:
     """Serve on a free loopback port: yields the base URL and the count of requests by model name."""
     seen: Counter[str] = Counter()
     handler = type("Scripted", (Handler,), {"faults": faults, "seen": seen})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = Listener(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

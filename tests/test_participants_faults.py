@@ -11,6 +11,7 @@ import pytest
 from support_server import (
     calls,
     cut_short,
+    drip,
     fails,
     fault_server,
     half_json,
@@ -36,6 +37,8 @@ FAULTS = {
     "cut-short": cut_short(),
     "nothing": nothing(),
     "silent": silent(1.5),
+    "slow-drip": drip(0.003, whole=True),
+    "endless-drip": drip(0.1, whole=False),
     "bare-string": raw(b'"hello"'),
     "no-choices": raw(b'{"id":"x","object":"chat.completion","created":1,"model":"no-choices","choices":[]}'),
     "other-model": says("wait", model="something-else-2"),
@@ -53,6 +56,7 @@ UNREACHED = (
     "cut-short",
     "nothing",
     "silent",
+    "endless-drip",
     "bare-string",
 )
 
@@ -70,7 +74,8 @@ class Outcome:
 
 
 def study_text() -> str:
-    lines = ["name: faults", "tasks: [ops_horizon]", "levels: [0]", "n: 1", "interfaces: [text]", "models:"]
+    lines = ["name: faults", "tasks: [ops_horizon]", "levels: [0]", "n: 1", "interfaces: [text]"]
+    lines += ["limits: {call_s: 2}", "models:"]
     for name in FAULTS:
         extra = ", interfaces: [tools]" if name in TOOLS else ""
         arguments = ", model_args: {client_timeout: 0.4}" if name == "silent" else ""
@@ -114,6 +119,13 @@ def test_a_passing_fault_is_waited_out(outcome: Outcome) -> None:
     good, row = outcome.rows("good").iloc[0], outcome.rows(name).iloc[0]
     assert row["status"] == good["status"] != "infra_error"
     assert row["turns"] == good["turns"] and outcome.seen[name] == outcome.seen["good"] + 1
+
+
+def test_a_reply_that_drips_is_read_and_one_that_never_ends_is_given_up(outcome: Outcome) -> None:
+    dripping, good = outcome.rows("slow-drip").iloc[0], outcome.rows("good").iloc[0]
+    assert dripping["status"] == good["status"] and dripping["turns"] == good["turns"]
+    endless = outcome.rows("endless-drip").iloc[0]
+    assert endless["status"] == "infra_error" and endless["working_s"] < 30
 
 
 def test_a_refused_key_is_not_asked_again(outcome: Outcome) -> None:
