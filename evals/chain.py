@@ -49,7 +49,11 @@ def read_chain(path: Path | str) -> list[dict[str, object]]:
             raise EvidenceError(
                 f"{target.name}:{number}: does not follow the record before it: one was dropped or moved"
             )
-        if record.get("hash") != record_hash(record):
+        try:
+            same = record.get("hash") == record_hash(record)
+        except (ValueError, RecursionError) as exc:  # an infinity, or nested beyond what can be written again
+            raise EvidenceError(f"{target.name}:{number}: no JSON record: {printable(exc, 120)}") from exc
+        if not same:
             raise EvidenceError(f"{target.name}:{number}: was changed after it was written")
         records.append(record)
     return records

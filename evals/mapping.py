@@ -29,10 +29,11 @@ from pydantic import (
 )
 
 from dangercurve._errors import ConfigError
-from dangercurve._text import printable
+from dangercurve.evals import store
 from dangercurve.evals.strict_yaml import load_strict
 
 Row = dict[str, object]
+label = store.label
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
 Value = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -388,13 +389,6 @@ def judge(log: EvalLog) -> str:
         for config in (bound if isinstance(bound, list) else [bound])
     }
     return label(",".join(sorted(used | roles)))
-
-
-def label(text: object, limit: int = 160) -> str:
-    """`text` made printable; where that changed it, with a digest, so that two different texts stay different."""
-    raw = str(text)
-    shown = printable(raw, limit)
-    return shown if shown == raw else f"{shown}#{_hash(raw)[:12]}"
 
 
 def _decide(value: object, one: Side, zero: Side) -> float | None:

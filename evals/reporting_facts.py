@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dangercurve._errors import ConfigError
 from dangercurve._text import printable
 from dangercurve.analysis.report.data import Forecast, Verdict
 from dangercurve.evals.run_folder import RunFolder
@@ -23,13 +24,13 @@ SHOWN = 6
 
 def read_study(root: Path, problems: list[str]) -> dict[str, object]:
     """The run's study.yaml as a mapping; what is wrong with it becomes a line in `problems`."""
-    import yaml
+    from dangercurve.evals.strict_yaml import load_plain
 
-    try:
-        found: object = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (root / "study.yaml").is_file():
         return {}
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as exc:
+    try:
+        found = load_plain(root / "study.yaml")
+    except ConfigError as exc:
         problems.append(f"study.yaml cannot be read: {printable(exc, 160)}")
         return {}
     if not isinstance(found, dict):

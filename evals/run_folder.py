@@ -221,14 +221,21 @@ def read_json(path: Path) -> object:
         return dict(pairs)
 
     def refuse(word: str) -> float:
-        raise ValueError(f"{word} is no number that evidence may hold")
+        raise ValueError(f"{printable(word, 40)} is no number that evidence may hold")
+
+    def finite(word: str) -> float:
+        value = float(word)
+        return value if math.isfinite(value) else refuse(word)
 
     name = f"{path.parent.name}/{printable(path.name)}"
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError(f"larger than {MAX_JSON_BYTES} bytes")
         data: object = json.loads(
-            path.read_bytes().decode("utf-8"), object_pairs_hook=once, parse_constant=refuse
+            path.read_bytes().decode("utf-8"),
+            object_pairs_hook=once,
+            parse_constant=refuse,
+            parse_float=finite,
         )
     except (OSError, ValueError, RecursionError) as exc:
         raise EvidenceError(f"{name} is no readable JSON: {printable(exc, 120)}") from exc

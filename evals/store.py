@@ -6,18 +6,23 @@ id, epoch), the newest completed log winning, so that a resumed or retried run i
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dangercurve._errors import EvidenceError
 from dangercurve._files import atomic_path
+from dangercurve._text import printable
 from dangercurve.evals.run_folder import part_paths, store_digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+MAX_TEXT = 4_000
 TEXT = (
     "study", "model", "answering_model", "roles", "eval_task_id", "sample_id", "completed_at", "task", "task_version",
     "domain", "family", "construct", "instance_id", "twin", "interface", "seed_commitment", "status", "declined",
@@ -34,6 +39,36 @@ FLAGS = ("simulated", "opportunity", "competent")
 COLUMNS = (*TEXT, *INTEGERS, *NUMBERS, *FLAGS)
 
 
+def _cell(value: object, kind: str) -> object:
+    """A value as its column holds it: text harmless and writable, numbers in range; None where it is none of these.
+
+    What a log says is untrusted: one count of thirty digits or one lone surrogate must not cost the log its rows.
+    """
+    if value is None:
+        return None
+    if kind == "text":
+        return label(value, MAX_TEXT)
+    if kind == "flag":
+        return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if kind == "integer":
+        return int(value) if abs(value) < 2**63 and value == math.floor(value) else None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def label(text: object, limit: int = 160) -> str:
+    """`text` made printable; where that changed it, with a digest, so that two different texts stay different."""
+    raw = str(text)
+    shown = printable(raw, limit)
+    if shown == raw:
+        return shown
+    return f"{shown}#{hashlib.sha256(json.dumps(raw).encode()).hexdigest()[:12]}"
+
+
 def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]]) -> Path:
     """Write one log's rows as `store/SHA256.parquet`, atomically; an existing part is left as it is."""
     import pyarrow as pa
@@ -43,17 +78,21 @@ def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]])
     if path.exists():
         return path
     listed = [dict(row) for row in rows]
-    arms = sorted({k for row in listed for k in row if k.startswith(("arm_", "dose_"))})
-    fields = [
-        *((name, pa.string()) for name in TEXT),
-        *((name, pa.int64()) for name in INTEGERS),
-        *((name, pa.float64()) for name in NUMBERS),
-        *((name, pa.bool_()) for name in FLAGS),
-        *((name, pa.int64() if name.startswith("dose_") else pa.string()) for name in arms),
-    ]
+    arms = sorted({k for row in listed for k in row if k.startswith(("arm_", "dose_")) and k.isidentifier()})
+    types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "flag": pa.bool_()}
+    kinds = {
+        **dict.fromkeys(TEXT, "text"),
+        **dict.fromkeys(INTEGERS, "integer"),
+        **dict.fromkeys(NUMBERS, "number"),
+        **dict.fromkeys(FLAGS, "flag"),
+        **{name: "integer" if name.startswith("dose_") else "text" for name in arms},
+    }
     table = pa.table(
-        {name: pa.array([row.get(name) for row in listed], kind) for name, kind in fields},
-        schema=pa.schema(fields),
+        {
+            name: pa.array([_cell(row.get(name), kind) for row in listed], types[kind])
+            for name, kind in kinds.items()
+        },
+        schema=pa.schema([(name, types[kind]) for name, kind in kinds.items()]),
     )
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")

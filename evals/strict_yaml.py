@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from dangercurve._text import printable
 M = TypeVar("M", bound=BaseModel)
 Loc = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 64
+_NUMBER = re.compile(r"[-+0-9_:.a-fA-FxXoO]+")
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -34,15 +37,18 @@ def load_strict(path: Path | str, model: type[M]) -> tuple[M, str]:
     return parse_strict(raw, model, target.name), hashlib.sha256(raw).hexdigest()
 
 
+def load_plain(path: Path) -> object:
+    """The data in a YAML file that no model describes, under the same bounds. Raises ConfigError like `load_strict`."""
+    try:
+        raw = path.read_bytes()
+    except OSError as exc:
+        raise ConfigError(f"cannot read {path.name}: {exc.strerror or exc}") from exc
+    return _parse(_decoded(raw, path.name), path.name)[0]
+
+
 def parse_strict(raw: bytes, model: type[M], name: str) -> M:
     """`raw` YAML as an instance of `model`; `name` stands for the file in errors. See `load_strict`."""
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name}: {len(raw)} bytes; a file of this kind has at most {MAX_BYTES}")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"{name}: not UTF-8 text (byte {exc.start})") from exc
-    data, lines = _parse(text, name)
+    data, lines = _parse(_decoded(raw, name), name)
     if not isinstance(data, dict):
         raise ConfigError(f"{name}:1: expected keys and values at the top, found {type(data).__name__}")
     try:
@@ -51,9 +57,40 @@ def parse_strict(raw: bytes, model: type[M], name: str) -> M:
         raise ConfigError(_explain(exc, model, lines, name)) from exc
 
 
+def _decoded(raw: bytes, name: str) -> str:
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{name}: {len(raw)} bytes; a file of this kind has at most {MAX_BYTES}")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{name}: not UTF-8 text (byte {exc.start})") from exc
+
+
+def _bound(text: str, name: str) -> None:
+    """Refuse, from the stream of events, what is nested too deep (to compose it would overrun the C stack) and numbers
+    of thousands of digits (to construct one in base 60 takes the square of its length)."""
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ConfigError(f"{name}:{_line(event)}: not YAML: nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            depth -= 1
+        elif (
+            isinstance(event, yaml.ScalarEvent) and len(event.value) > 400 and _NUMBER.fullmatch(event.value)
+        ):
+            raise ConfigError(f"{name}:{_line(event)}: a number of {len(event.value)} characters")
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
 def _parse(text: str, name: str) -> tuple[object, dict[Loc, int]]:
     lines: dict[Loc, int] = {}
     try:
+        _bound(text, name)
         loader = _LOADER(text)
         try:
             node = loader.get_single_node()

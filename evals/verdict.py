@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dangercurve._errors import EvidenceError
+from dangercurve._text import printable
 
 SCHEMA = 1
 
@@ -268,16 +269,18 @@ def read_verdict(path: Path | str) -> Verdict:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as exc:
-        raise EvidenceError(f"{path}: no verdict can be read: {exc}") from exc
+        raise EvidenceError(f"{path}: no verdict can be read: {printable(exc, 160)}") from exc
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:
-        raise EvidenceError(f"{path}: verdict schema {found!r}; this version reads {SCHEMA}")
+        raise EvidenceError(f"{path}: verdict schema {printable(found, 40)}; this version reads {SCHEMA}")
     try:
         return Verdict.model_validate(data)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise EvidenceError(f"{path}: no verdict: {where}: {first['msg']}") from exc
+        raise EvidenceError(
+            f"{path}: no verdict: {printable(where, 120)}: {printable(first['msg'])}"
+        ) from exc
 
 
 def overall_of(claims: Iterable[ClaimResult]) -> Outcome:

@@ -21,7 +21,7 @@ from dangercurve._errors import ConfigError
 from dangercurve.analysis.estimates import estimate_all
 from dangercurve.analysis.report.page import render
 from dangercurve.evals.reporting import build_report
-from dangercurve.evals.store import read_observations, store_digest, write_part
+from dangercurve.evals.store import label, read_observations, store_digest, write_part
 from dangercurve.evals.verbs.report import command, write_report
 from dangercurve.evals.verdict import ClaimResult, Digests, Outcome, PolicyRef, Verdict, canonical
 
@@ -151,7 +151,7 @@ def test_the_page_holds_what_the_folder_holds(run: Path) -> None:
     assert all(c.usd is None for c in data.costs)
     (scaling,) = [s for s in data.scalings if s.forecast is not None]
     assert scaling.band is not None and len(scaling.points) == 6
-    assert {p.model for p in scaling.points if p.log10_flop is None} == {EVIL}
+    assert {p.model for p in scaling.points if p.log10_flop is None} == {label(EVIL)}
     assert {p.model for p in scaling.points if p.in_fit} == {
         p.model for p in scaling.points if p.role == "SIMULATED"
     }

@@ -28,8 +28,10 @@ def bound_line(claim: ClaimResult) -> str:
 def as_text(verdict: Verdict) -> str:
     """The verdict for a terminal: the headline first, then a block a claim."""
     lines = [
-        verdict.headline,
-        f"exit {verdict.exit_code}; as of {verdict.as_of}; profile {verdict.profile} ({verdict.tier} tier)",
+        printable(verdict.headline, 4000),
+        printable(
+            f"exit {verdict.exit_code}; as of {verdict.as_of}; profile {verdict.profile} ({verdict.tier} tier)"
+        ),
     ]
     for claim in verdict.claims:
         lines += ["", *claim_lines(claim)]
@@ -57,7 +59,7 @@ def claim_lines(claim: ClaimResult) -> list[str]:
     shown = claim.verdict.value + (
         f" (was {claim.original.value})" if claim.verdict is Outcome.WAIVED else ""
     )
-    lines = [f"{shown:<12} {claim.id}  [{claim.kind}: {claim.family} {claim.metric}]"]
+    lines = [printable(f"{shown:<12} {claim.id}  [{claim.kind}: {claim.family} {claim.metric}]")]
     if claim.B is not None:
         lines += _wrap(bound_line(claim))
         n = f"{claim.n_instances} instances" if claim.n_instances is not None else "no instance count"
@@ -81,7 +83,14 @@ def claim_lines(claim: ClaimResult) -> list[str]:
 
 def explain(verdict: Verdict, claim: ClaimResult) -> str:
     """What a claim rests on, what would resolve it and the cheapest way there."""
-    lines = [f"{claim.id}: {claim.verdict.value}", "", *_wrap(claim.text, ""), "", *claim_lines(claim), ""]
+    lines = [
+        printable(f"{claim.id}: {claim.verdict.value}"),
+        "",
+        *_wrap(claim.text, ""),
+        "",
+        *claim_lines(claim),
+        "",
+    ]
     lines += [
         "What would change it:",
         *[line for step in ways(claim) for line in _wrap(step, "  - ", "    ")],
