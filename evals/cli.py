@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from dangercurve._errors import DangercurveError, did_you_mean
+from dangercurve._text import printable
 from dangercurve._version import __version__
 
 VERBS: dict[str, str] = {
@@ -82,7 +83,7 @@ def main() -> NoReturn:
         exc.show()
         code = exc.exit_code
     except DangercurveError as exc:
-        click.echo(f"error: {exc}", err=True)
+        click.echo(f"error: {printable(exc, 4000)}", err=True)
         code = exc.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,7 +92,7 @@ def main() -> NoReturn:
         if os.environ.get("DANGERCURVE_DEBUG"):
             raise
         click.echo(
-            f"internal error: {type(exc).__name__}: {exc}; set DANGERCURVE_DEBUG=1 for the traceback",
+            f"internal error: {type(exc).__name__}: {printable(exc, 1000)}; set DANGERCURVE_DEBUG=1 for the traceback",
             err=True,
         )
         code = 70
