@@ -11,6 +11,7 @@ from scipy import special
 
 from dangercurve._errors import DataError
 from dangercurve.analysis import latent
+from dangercurve.analysis.held_out import last_value_score, n_training, shape_scores
 from dangercurve.analysis.latent import CurveData, Shape
 from dangercurve.analysis.posterior import Posterior, sample
 
@@ -23,12 +24,16 @@ _STEP = 0.02  # grid of log10 FLOP on which crossings are sought, interpolated w
 
 @dataclass(frozen=True, slots=True)
 class ShapeFit:
-    """One shape of the sensitivity table: its weight, its draws of log10 C* (S,) and its sampling efficiency."""
+    """One shape of the sensitivity table: its weight, its draws of log10 C* (S,) and its sampling efficiency.
+
+    `held_out` is the log score that gave it its weight, summed over the held-out models (`analysis.held_out`).
+    """
 
     shape: str
     weight: float
     log10_c: Floats
     efficiency: float
+    held_out: float
 
     @property
     def p_never(self) -> float:
@@ -68,12 +73,18 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Every shape fitted to one table: draws, pooling weights, and the share of unconstrained slopes <= 0."""
+    """Every shape fitted to one table: draws, pooling weights, and the share of unconstrained slopes <= 0.
+
+    `held_out` (shapes,) and `last_value` are log scores of the `n_held_out` larger models, rolling by compute.
+    """
 
     data: CurveData
     shapes: tuple[Shape, ...]
     posteriors: tuple[Posterior, ...]
     weight: Floats
+    held_out: Floats
+    last_value: float
+    n_held_out: int
     p_slope: float
     n_draws: int
     seed: int
@@ -82,7 +93,9 @@ class Fitted:
 def fit_shapes(
     data: CurveData, *, shapes: tuple[str, ...] | None = None, n_draws: int = 2000, seed: int = 0
 ) -> Fitted:
-    """Fit each shape with its priors; pooling weights are evidence times prior weight.
+    """Fit each shape with its priors; pooling weights are exp(held-out log score) times prior weight.
+
+    The score rolls by compute: each model beyond the smallest third is predicted from all smaller ones.
 
     Raises DataError on fewer than three models or an unknown shape.
     """
@@ -92,12 +105,23 @@ def fit_shapes(
         raise DataError(
             f"{data.x.size} models: more than {MAX_MODELS} in one fit; a row is a model on one benchmark, so group by model"
         )
-    streams = np.random.SeedSequence(seed).spawn(len(latent.RATE_SHAPES) + 2)
+    streams = np.random.SeedSequence(seed).spawn(len(latent.RATE_SHAPES) + 3)
     chosen = latent.shapes_for(data, shapes)
-    fits = tuple(fit_shape(shape, data, n_draws, stream) for shape, stream in zip(chosen, streams[2:]))
+    fits = tuple(fit_shape(shape, data, n_draws, stream) for shape, stream in zip(chosen, streams[2:-1]))
     prior = np.log([_prior_weight(shape.name, data.x.size) for shape in chosen])
-    weight = special.softmax(np.array([fit.log_evidence for fit in fits]) + prior)
-    return Fitted(data, chosen, fits, weight, _unconstrained(data, n_draws, streams[1]), n_draws, seed)
+    score = shape_scores(data, chosen, fits, n_draws, streams[-1])
+    return Fitted(
+        data,
+        chosen,
+        fits,
+        np.asarray(special.softmax(score + prior)),
+        score,
+        last_value_score(data),
+        data.x.size - n_training(data.x.size),
+        _unconstrained(data, n_draws, streams[1]),
+        n_draws,
+        seed,
+    )
 
 
 def crossing(
@@ -123,8 +147,10 @@ def crossing(
     share = _apportion(fitted.weight, fitted.n_draws)
     pooled = rng.permutation(np.concatenate([d[:k] for d, k in zip(drawn, share, strict=True)]))
     table = tuple(
-        ShapeFit(shape.name, float(w), d, fit.efficiency)
-        for shape, fit, w, d in zip(fitted.shapes, fitted.posteriors, fitted.weight, drawn, strict=True)
+        ShapeFit(shape.name, float(w), d, fit.efficiency, float(h))
+        for shape, fit, w, d, h in zip(
+            fitted.shapes, fitted.posteriors, fitted.weight, drawn, fitted.held_out, strict=True
+        )
     )
     never = float(np.mean(np.isinf(pooled)))
     status: Status = "identified"

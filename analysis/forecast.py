@@ -15,7 +15,9 @@ from dangercurve._errors import DataError
 from dangercurve.analysis.band import new_model_band
 from dangercurve.analysis.breach import TimeToBreach, time_to_breach
 from dangercurve.analysis.crossing import Crossing, Fitted, crossing, fit_shapes
+from dangercurve.analysis.direct import direct_route, records_of
 from dangercurve.analysis.frontier import FrontierDraws, frontier_draws, load_priors
+from dangercurve.analysis.horizon_table import Records
 from dangercurve.analysis.missing import worst_case_scores
 from dangercurve.analysis.points import Points, curve_data
 
@@ -52,7 +54,9 @@ class Forecast:
     the probabilities include it and `without_allowance` has them raw. `missing_worst_case` and `effective` are the
     same numbers under another reading of the data. `model_scope`: "frontier" for a new model of a family not seen, or
     the models it is about. `input_sha256` is the hash of the points it was made from, `store_digest` of their store.
-    `band` is what a report draws: quantiles of a new model over compute (`analysis.band`).
+    `band` is what a report draws: quantiles of a new model over compute (`analysis.band`). `held_out`: log scores that
+    weigh the shapes, and that of the last value carried forward. `time_route`: the direct route in calendar time where
+    the metric has record horizons, with its disagreement with the compute route (`analysis.direct`).
     """
 
     subject: str
@@ -90,6 +94,8 @@ class Forecast:
     flags: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     band: dict[str, list[float]] = field(default_factory=dict)
+    held_out: dict[str, float | None] = field(default_factory=dict)
+    time_route: dict[str, object] | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The object as plain JSON types (NaN stays NaN: the caller writes it as null)."""
@@ -123,11 +129,14 @@ def forecast(
     n_draws: int = 2000,
     seed: int = 0,
     store_digest: str | None = None,
+    records: Records | None = None,
+    record_threshold: float | None = None,
 ) -> Forecast:
     """When does `points.metric` reach `threshold` (in the metric's unit)?
 
     `subject`: the model from whose compute `p_within` counts and whose family is asked about (default: the largest
-    model, and a family not seen). `frontier`: default the physical frontier with its break. A curve that is not
+    model, and a family not seen). `frontier`: default the physical frontier with its break. `records`: horizons for the
+    direct time route to `record_threshold` (default: those of the points, to `threshold`). A curve that is not
     identified has no quantiles, probabilities or dates, and says so in `status`; the shapes are still listed.
     Raises DataError on fewer than three models, a threshold outside the metric's range, or a negative allowance.
     """
@@ -152,6 +161,8 @@ def forecast(
         low = replace(question, threshold=_lowered(points, on_scale, allow.total))
         main = _widened(raw, _answer(fitted, low, front))
     best = max(raw.crossing.shapes, key=lambda s: s.weight)
+    series = records if records is not None else records_of(points)
+    goal = threshold if record_threshold is None else record_threshold
     return Forecast(
         subject=subject or "largest model",
         family=points.family,
@@ -159,7 +170,7 @@ def forecast(
         metric=points.metric,
         event=f"{points.metric} {'<=' if points.falls else '>='} {threshold:g}",
         threshold=threshold,
-        form=f"{len(raw.crossing.shapes)} shapes by evidence; {best.shape} weighs {best.weight:.2f}",
+        form=f"{len(raw.crossing.shapes)} shapes by held-out score; {best.shape} weighs {best.weight:.2f}",
         status=main.crossing.status,
         log10_c=main.log10_c,
         p_never=main.p_never,
@@ -188,7 +199,24 @@ def forecast(
         flags=(*points.flags, *_flags(points, threshold, fitted)),
         dropped=points.dropped,
         band=new_model_band(fitted, cap=cap, family=family, predicts=predicts),
+        held_out=_held_out(fitted),
+        time_route=None
+        if series is None
+        else direct_route(
+            series, goal, as_of=as_of, compute=raw.breach, dates=dates, n_draws=n_draws, seed=seed
+        ).as_dict(),
     )
+
+
+def _held_out(fitted: Fitted) -> dict[str, float | None]:
+    """Held-out log scores: the number of models, the last value, and each shape."""
+    last = fitted.last_value
+    scores = {shape.name: float(s) for shape, s in zip(fitted.shapes, fitted.held_out, strict=True)}
+    return {
+        "n_models": float(fitted.n_held_out),
+        "last_value": last if np.isfinite(last) else None,
+        **scores,
+    }
 
 
 @dataclass(frozen=True)
@@ -244,6 +272,7 @@ def _by_shape(found: Crossing, ask: _Question, front: FrontierDraws) -> list[dic
                 "shape": shape.shape,
                 "status": found.status,
                 "weight": shape.weight,
+                "held_out_log_score": shape.held_out,
                 "log10_c": {
                     k: v if np.isfinite(v := shape.quantile(q)) else None for k, q in QUANTILES.items()
                 },
@@ -385,6 +414,8 @@ def _flags(points: Points, threshold: float, fitted: Fitted) -> list[str]:
     reached = int(np.sum(value <= threshold if points.falls else value >= threshold))
     if reached:
         out.append(f"{reached} models measured at or beyond the threshold")
+    if np.isfinite(fitted.last_value) and fitted.last_value > float(fitted.held_out.max()):
+        out.append("the last value carried forward predicts the larger models better than every curve")
     low = [s.name for s, p in zip(fitted.shapes, fitted.posteriors, strict=True) if p.efficiency < 0.01]
     if low:
         out.append(f"fewer than 1 % of proposals counted for {', '.join(low)}: raise --draws")

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from dangercurve._errors import DataError, did_you_mean
+from dangercurve.analysis.registry import Scale
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Scale = Literal["logit", "log2", "linear"]
 Own = tuple[tuple[str, ...], list[float], list[float]]
 
 RATE_SHAPES = ("logistic", "gompertz", "power", "saturating", "broken")

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from dangercurve._errors import DataError, did_you_mean
 from dangercurve.analysis import registry
-from dangercurve.analysis.latent import CurveData, Scale
-from dangercurve.analysis.scores import ScoreTable, chance_floor
+from dangercurve.analysis.latent import CurveData
+from dangercurve.analysis.registry import Scale
+from dangercurve.analysis.scores import ScoreTable, chance_floor, parse_dates
+from dangercurve.analysis.tables import positive
 
 Floats = NDArray[np.float64]
 COLUMNS = ("model", "model_family", "flops", "flop_log10_sd", "value", "se", "n", "missing", "release_date")
@@ -81,6 +83,48 @@ def points_from_scores(table: ScoreTable, benchmark: str | None = None) -> Point
     )
     dropped = tuple(f"row {d.row} ({d.model}, {d.benchmark}): {d.reason}" for d in table.dropped)
     return Points(frame, benchmark, "logit", floor, False, dropped, tuple(table.flags), benchmark)
+
+
+def points_from_horizons(frame: pd.DataFrame) -> Points:
+    """Points of a table of horizons with compute: `model, model_family, flops, release_date?, p50, p50_lo?, p50_hi?`.
+
+    `p50` in minutes, the interval 95 %; its width in log2 gives the error of a value, one doubling where it is open or
+    absent. Rows without a positive p50 or FLOP and repeats of a model are dropped and listed. Raises DataError on
+    missing columns.
+    """
+    data = frame.rename(columns={"family": "model_family"} if "model_family" not in frame else {})
+    for column in ("model", "model_family", "flops", "p50"):
+        if column not in data:
+            raise DataError(
+                f"the table of horizons has no column '{column}'{did_you_mean(column, map(str, data.columns))}"
+            )
+    rows, lost = positive(data, ("flops", "p50"))
+    again = rows["model"].duplicated()
+    lost += [f"{m}: a second row of this model" for m in rows.loc[again, "model"].astype(str)]
+    rows = rows[~again].reset_index(drop=True)
+    low, high = (_column(rows, name, np.nan) for name in ("p50_lo", "p50_hi"))
+    known = (low > 0) & (high > low)
+    ratio = np.where(known, high, 4.0) / np.where(known, low, 1.0)
+    days, unread = parse_dates(rows.get("release_date"), len(rows))
+    flags = (
+        [f"{unread} release dates could not be read without guessing: treated as unknown"] if unread else []
+    )
+    if not known.all():
+        flags.append(f"{int((~known).sum())} horizons without an interval: one doubling of error assumed")
+    points = pd.DataFrame(
+        {
+            "model": rows["model"].astype(str),
+            "model_family": rows["model_family"].astype(str),
+            "flops": rows["flops"].astype(float),
+            "flop_log10_sd": _column(rows, "flop_log10_sd", 0.0),
+            "value": rows["p50"].astype(float),
+            "se": np.where(known, np.log2(ratio) / (2 * 1.96), 1.0),
+            "n": np.nan,
+            "missing": 0.0,
+            "release_date": days,
+        }
+    )
+    return Points(points, "p50", "log2", 0.0, False, tuple(lost), tuple(flags), "horizons")
 
 
 def points_from_estimates(

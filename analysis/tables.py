@@ -12,10 +12,21 @@ from numpy.typing import NDArray
 from dangercurve._errors import ConfigError, DataError, did_you_mean
 from dangercurve._text import printable
 
+MAX_ROWS = 2_000_000  # of one table: beyond it memory and time are not bounded
+
 
 def read_frame(path: Path | str, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """The table at `path` with columns renamed by `mapping` {our name: its column}. Raises DataError, never guesses."""
+    """The table at `path` with columns renamed by `mapping` {our name: its column}. Raises DataError, never guesses.
+
+    A table of more than MAX_ROWS rows is refused before it is read.
+    """
     source = Path(path)
+    rows = _count_rows(source)
+    if rows > MAX_ROWS:
+        raise DataError(
+            f"{source.name} has {rows:,} rows, more than {MAX_ROWS:,}: average the runs of a model on a benchmark to one "
+            "row (n_items = runs); `dangercurve horizon` reads long tables of runs"
+        )
     try:
         if source.suffix in {".jsonl", ".ndjson"}:
             frame = pd.read_json(source, lines=True)
@@ -43,6 +54,41 @@ def read_frame(path: Path | str, mapping: Mapping[str, str] | None = None) -> pd
     if frame.empty:
         raise DataError(f"{source.name} is empty: nothing can be estimated")
     return frame
+
+
+def column_names(path: Path | str) -> set[str]:
+    """The columns of a table, read from its head. Raises DataError where it cannot be read."""
+    source = Path(path)
+    try:
+        if source.suffix in {".parquet", ".pq"}:
+            import pyarrow.parquet as pq
+
+            return set(pq.read_schema(source).names)
+        if source.suffix in {".jsonl", ".ndjson"}:
+            return set(map(str, pd.read_json(source, lines=True, nrows=1).columns))
+        return set(map(str, pd.read_csv(source, nrows=0).columns))
+    except FileNotFoundError as exc:
+        raise DataError(f"{source}: no such file") from exc
+    except (ValueError, OSError) as exc:
+        raise DataError(f"{source}: not a readable table ({printable(str(exc), 120)})") from exc
+
+
+def _count_rows(source: Path) -> int:
+    """Rows of a Parquet file, or at least the lines of a text file; 0 where it cannot be told without reading it all."""
+    if not source.is_file() or source.name.endswith(".gz"):
+        return 0
+    if source.suffix in {".parquet", ".pq"}:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return int(pq.read_metadata(source).num_rows)
+        except (pa.ArrowException, OSError):
+            return 0  # the reader says what is wrong with it
+    if source.stat().st_size < MAX_ROWS:  # a row has at least one byte
+        return 0
+    with source.open("rb") as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 22), b""))
 
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dangercurve._errors import ConfigError, DataError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dangercurve.analysis.horizon_table import Records
     from dangercurve.analysis.points import Points
 
 
@@ -35,7 +36,7 @@ def load_points(
 
     Raises DataError or ConfigError saying what is missing.
     """
-    from dangercurve.analysis.points import points_from_estimates, points_from_scores
+    from dangercurve.analysis.points import points_from_estimates, points_from_horizons, points_from_scores
     from dangercurve.analysis.scores import validate_scores
     from dangercurve.analysis.tables import parse_mapping, read_frame
     from dangercurve.evals.pipeline import compute_table, read_estimates
@@ -44,6 +45,8 @@ def load_points(
     if not {"metric", "estimate"} <= set(frame.columns):
         if where:
             raise ConfigError("--where selects among estimates; a score table is selected by --benchmark")
+        if "p50" in frame.columns and "score" not in frame.columns:
+            return ScaleStudy(points_from_horizons(frame), None)
         return ScaleStudy(points_from_scores(validate_scores(frame), benchmark), None)
     chosen = select(frame, where)
     digests = sorted(set(chosen["store_digest"].dropna().astype(str))) if "store_digest" in chosen else []
@@ -53,6 +56,25 @@ def load_points(
         chosen, compute_table(sorted(chosen["model"].astype(str).unique())), metric
     )
     return ScaleStudy(points, digests[0] if digests and digests[0] else None)
+
+
+def load_records(source: Path, mapping: Sequence[str] = ()) -> tuple[Records, tuple[str, ...]]:
+    """The record horizons of a table `model, release_date, p50` (minutes), and notes on what was left out."""
+    from dangercurve.analysis.horizon_table import check_horizons, to_records
+    from dangercurve.analysis.tables import parse_mapping, read_frame
+
+    checked = check_horizons(read_frame(source, parse_mapping(mapping)))
+    return to_records(checked), checked.flags
+
+
+def only_horizons(source: Path, mapping: Sequence[str] = ()) -> bool:
+    """Whether a table has horizons and release dates but no compute: only the direct time route can be taken."""
+    from dangercurve.analysis.tables import column_names, parse_mapping
+
+    if source.is_dir():
+        return False
+    names = column_names(source) | set(parse_mapping(mapping))
+    return {"p50", "release_date"} <= names and not {"flops", "score", "estimate"} & names
 
 
 def select(frame: pd.DataFrame, where: Sequence[str]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals.verbs._common import emit, output_options
+from dangercurve.evals.verbs._common import emit, notes, output_options
 
 
 @click.command()
@@ -15,6 +15,13 @@ from dangercurve.evals.verbs._common import emit, output_options
 @click.option("--benchmark", multiple=True, help="Only these benchmarks. Repeatable.")
 @click.option(
     "--law", is_flag=True, help="Fit L = E + A/N^a + B/D^b (columns N, D, loss; or score as 1 - error)."
+)
+@click.option("--factor", is_flag=True, help="General capability, and each metric with it partialled out.")
+@click.option("--metric", multiple=True, help="Only these metrics, with --factor. Repeatable.")
+@click.option("--axes", is_flag=True, help="Tell training compute from test-time compute, scaffold, ...")
+@click.option("--reference-scaffold", help="Scaffold that the others are compared with, with --axes.")
+@click.option(
+    "--where", multiple=True, metavar="COLUMN=VALUE", help="Condition of the estimates. Repeatable."
 )
 @click.option(
     "--budget", "budgets", multiple=True, type=float, help="FLOP budget for compute-optimal N and D."
@@ -25,12 +32,17 @@ from dangercurve.evals.verbs._common import emit, output_options
 @click.option("--map", "mapping", multiple=True, metavar="NAME=COLUMN", help="Our column name = the table's.")
 @output_options
 def command(
-    table: Path, benchmark: tuple[str, ...], law: bool, budgets: tuple[float, ...], bootstrap: int,
+    table: Path, benchmark: tuple[str, ...], law: bool, factor: bool, metric: tuple[str, ...], axes: bool,
+    reference_scaffold: str | None, where: tuple[str, ...], budgets: tuple[float, ...], bootstrap: int,
     alpha: float, seed: int, mapping: tuple[str, ...], fmt: str, output: Path | None,
 ) -> None:  # fmt: skip
     """Fit a TABLE of scores against compute, benchmark by benchmark; or estimate a run folder with a store.
 
     A folder gets estimates/estimates.parquet, one row a model, family, metric and condition.
+
+    --factor reads general capability from all other benchmarks (or families) and shows a metric raw and with it
+    partialled out. --axes needs one row a model and setting: score, flops and any of test_time_tokens, scaffold,
+    context_length, N, D, modality, algorithmic_efficiency, data_quality.
 
     Example: dangercurve fit losses.csv --law --budget 1e24 --format json
     """
@@ -39,9 +51,24 @@ def command(
 
     if bootstrap < 0 or not 0 < alpha < 1:
         raise ConfigError("give --bootstrap >= 0 and 0 < --alpha < 1")
+    if seed < 0:
+        raise ConfigError(f"--seed {seed}: give 0 or more")
+    if law + factor + axes > 1:
+        raise ConfigError("give one of --law, --factor and --axes")
+    for used, owner, name in (
+        (metric, factor, "--metric belongs to --factor"),
+        (reference_scaffold, axes, "--reference-scaffold belongs to --axes"),
+    ):
+        if used and not owner:
+            raise ConfigError(name)
+    if factor:
+        _factor(table, metric, benchmark, where, mapping, seed, fmt, output)
+        return
+    if where:
+        raise ConfigError("--where selects among estimates, with --factor")
     if table.is_dir():
-        if law:
-            raise ConfigError("--law reads a table with N, D and loss, not a run folder")
+        if law or axes:
+            raise ConfigError("--law and --axes read a table, not a run folder")
         rows = fitting.fit_store(table, alpha=alpha)
         shown = (
             "model",
@@ -59,13 +86,46 @@ def command(
     frame = read_frame(table, parse_mapping(mapping))
     if law:
         result = fitting.fit_law_table(frame, budgets=budgets, bootstrap=bootstrap, seed=seed)
-        for line in result.dropped:
-            click.echo(f"note: {line}", err=True)
+        notes(result.dropped)
         emit(result.as_dict(), fmt, output, rows=result.rows(), title=result.title())
         return
     if budgets:
         raise ConfigError("--budget belongs to --law")
+    if axes:
+        from dangercurve.evals import fit_axes
+
+        found = fit_axes.fit_axes(frame, benchmark, reference_scaffold)
+        notes(found.notes)
+        title = "effects in logits of the score, 90 % intervals clustered by model family"
+        emit(found.rows, fmt, output, columns=None if fmt == "json" else fit_axes.COLUMNS, title=title)
+        return
     curves = fitting.fit_score_table(frame, benchmark, seed=seed)
-    for line in curves.notes:
-        click.echo(f"note: {line}", err=True)
+    notes(curves.notes)
     emit(curves.rows, fmt, output, columns=None if fmt == "json" else fitting.CURVE_COLUMNS)
+
+
+def _factor(
+    table: Path, metric: tuple[str, ...], benchmark: tuple[str, ...], where: tuple[str, ...],
+    mapping: tuple[str, ...], seed: int, fmt: str, output: Path | None,
+) -> None:  # fmt: skip
+    from dangercurve.analysis.tables import parse_mapping, read_frame
+    from dangercurve.evals import fit_factor
+    from dangercurve.evals.pipeline import compute_table, read_estimates
+    from dangercurve.evals.scale_study import select
+
+    wanted = (*metric, *benchmark)
+    frame = read_estimates(table) if table.is_dir() else read_frame(table, parse_mapping(mapping))
+    if {"metric", "estimate"} <= set(frame.columns):
+        chosen = select(frame, where)
+        compute = compute_table(sorted(chosen["model"].astype(str).unique()))
+        found = fit_factor.factor_of_estimates(chosen, compute, wanted, seed)
+    elif where:
+        raise ConfigError("--where selects among estimates; a score table is selected by --metric")
+    else:
+        found = fit_factor.factor_of_scores(frame, wanted, seed)
+    notes(found.notes)
+    title = (
+        "Spearman correlation of each metric with general capability (from the others), 90 % interval; per model "
+        "the metric raw and partialled out: --format json"
+    )
+    emit(found.rows, fmt, output, columns=None if fmt == "json" else fit_factor.COLUMNS, title=title)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals.verbs._common import emit, output_options
+from dangercurve.evals.verbs._common import emit, notes, output_options
 
 if TYPE_CHECKING:
     from datetime import date
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 @click.option(
     "--roadmap", type=click.Path(path_type=Path), help="Your planned runs: CSV or YAML, date and flop."
 )
+@click.option(
+    "--horizons", type=click.Path(path_type=Path), help="Direct time route: model, release_date, p50."
+)
+@click.option("--horizon-threshold", type=float, help="Minutes that stand for --threshold on --horizons.")
 @click.option("--scenario", default="break", show_default=True, help="break, no_break or growth_feedback.")
 @click.option("--cap", type=float, default=32.0, show_default=True, help="log10 FLOP; beyond is never.")
 @click.option("--shape", "shapes", multiple=True, help="Only these curve shapes. Repeatable.")
@@ -50,12 +54,16 @@ if TYPE_CHECKING:
 @output_options
 def command(
     table: Path, threshold: float, benchmark: str | None, metric: str, where: tuple[str, ...],
-    subject: str | None, model_family: str | None, roadmap: Path | None, scenario: str, cap: float,
+    subject: str | None, model_family: str | None, roadmap: Path | None, horizons: Path | None,
+    horizon_threshold: float | None, scenario: str, cap: float,
     shapes: tuple[str, ...], sandbagging: float, contamination: float, as_of_text: str | None,
     by: tuple[str, ...], draws: int, seed: int, ledger: Path | None, upcoming: tuple[str, ...],
     mapping: tuple[str, ...], fmt: str, output: Path | None,
 ) -> None:  # fmt: skip
     """Compute and date at which a capability crosses a threshold, from a TABLE of scores, estimates, or a run folder.
+
+    Horizons (minutes or steps) with release dates also take the direct route in time, beside the one by compute; a
+    TABLE with model, release_date, p50 and no compute takes that route alone.
 
     Example: dangercurve forecast scores.csv --benchmark MMLU --threshold 0.9 --format json
     """
@@ -64,12 +72,24 @@ def command(
     from dangercurve.analysis.forecast import Allowance, forecast
     from dangercurve.analysis.frontier import frontier_draws
     from dangercurve.analysis.roadmap import read_roadmap, roadmap_draws
-    from dangercurve.evals.scale_study import load_points
+    from dangercurve.evals.scale_study import load_points, load_records, only_horizons
 
     if draws < 100:
         raise ConfigError(f"--draws {draws}: give at least 100")
-    study = load_points(table, benchmark=benchmark, metric=metric, where=where, mapping=mapping)
+    if seed < 0:
+        raise ConfigError(f"--seed {seed}: give 0 or more")
     today = _day(as_of_text) if as_of_text else date.today()
+    if only_horizons(table, mapping):
+        _in_time(table, threshold, today, [_day(d) for d in by], draws, seed, mapping, fmt, output)
+        return
+    study = load_points(table, benchmark=benchmark, metric=metric, where=where, mapping=mapping)
+    records, said = load_records(horizons) if horizons is not None else (None, ())
+    if horizon_threshold is not None and records is None:
+        raise ConfigError("--horizon-threshold belongs to --horizons FILE")
+    if records is not None and horizon_threshold is None and study.points.scale != "log2":
+        raise ConfigError(
+            "--horizons needs --horizon-threshold MINUTES: the threshold of this metric is no time"
+        )
     front: FrontierDraws
     if roadmap is not None:
         front = roadmap_draws(read_roadmap(roadmap), seed=seed)
@@ -79,16 +99,38 @@ def command(
         study.points, threshold, as_of=today, subject=subject, model_family=model_family, frontier=front,
         cap=cap, shapes=shapes or None, allowance=Allowance(sandbagging, contamination),
         dates=[_day(d) for d in by], n_draws=draws, seed=seed, store_digest=study.store_digest,
+        records=records, record_threshold=horizon_threshold,
     )  # fmt: skip
     if ledger is not None:
         _record(ledger, study.points, result, upcoming, seed)
     elif upcoming:
         raise ConfigError("--next needs --ledger FILE to be recorded in")
-    for line in (*result.flags, *result.dropped[:20]):
-        click.echo(f"note: {line}", err=True)
-    if len(result.dropped) > 20:
-        click.echo(f"note: ... and {len(result.dropped) - 20} more rows (all in --format json)", err=True)
+    notes((*result.flags, *said, *_route_notes(result), *result.dropped))
     emit(result.as_dict(), fmt, output, rows=_rows(result), title=_title(result))
+
+
+def _in_time(
+    table: Path, threshold: float, today: date, by: list[date], draws: int, seed: int,
+    mapping: tuple[str, ...], fmt: str, output: Path | None,
+) -> None:  # fmt: skip
+    from dangercurve.analysis.forecast_time import forecast_in_time
+    from dangercurve.evals.scale_study import load_records
+
+    records, said = load_records(table, mapping)
+    result = forecast_in_time(records, threshold, as_of=today, dates=by, n_draws=draws, seed=seed)
+    notes((*result.flags, *said))
+    emit(result.as_dict(), fmt, output, rows=_rows(result), title=_title(result))
+
+
+def _route_notes(result: Forecast) -> list[str]:
+    """What the direct time route says against the compute route."""
+    route = result.time_route
+    if route is None:
+        return []
+    apart = route["disagreement"]
+    if not isinstance(apart, dict):
+        return ["direct time route alone: the compute route has no date to set beside it"]
+    return [f"{apart['says']}; P(direct route first) {apart['p_direct_first']:.2f}"]
 
 
 def _record(path: Path, points: Points, result: Forecast, upcoming: tuple[str, ...], seed: int) -> None:
@@ -124,7 +166,8 @@ def _title(result: Forecast) -> str:
     mark = "SIMULATED: " if result.simulated else ""
     return (
         f"{mark}{result.event}: {result.status.replace('_', ' ')} "
-        f"({result.n_models} models, {result.n_families} model families, frontier {result.frontier}, "
+        f"({result.n_models} {'records' if result.frontier == 'time' else 'models'}, "
+        f"{result.n_families} model families, frontier {result.frontier}, "
         f"as of {result.as_of}, seed {result.seed})"
     )
 
@@ -142,7 +185,11 @@ def _rows(result: Forecast) -> list[dict[str, object]]:
             "P within 1 OOM": p.get("1"),
         }
 
-    rows = [row("all shapes", result.log10_c, result.date, result.p_never, result.p_within)]
+    first = "direct time route" if result.frontier == "time" else "all shapes"
+    rows = [row(first, result.log10_c, result.date, result.p_never, result.p_within)]
+    if result.frontier != "time" and result.time_route is not None:
+        route = result.time_route
+        rows.append(row("direct time route", None, route["date"], route["p_never"], None))
     for shape in result.shapes:
         weight = shape["weight"]
         label = (
