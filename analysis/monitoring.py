@@ -96,7 +96,8 @@ def partial_auc(attack: ArrayLike, honest: ArrayLike, max_fpr: float = PARTIAL_F
     high = max_fpr (McClish 1989); linear between points. NaN below 1 / max_fpr honest transcripts."""
     if _scores(honest).size * max_fpr < 1 - 1e-9:
         return math.nan
-    return float(_mcclish(*(x[None, :] for x in roc(attack, honest)), max_fpr)[0])
+    false, hit = roc(attack, honest)
+    return float(_mcclish(false[None, :], hit[None, :], max_fpr)[0])
 
 
 def monitor_quality(

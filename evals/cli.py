@@ -16,6 +16,7 @@ from dangercurve._version import __version__
 VERBS: dict[str, str] = {
     "assess": "The whole way: run, ingest, fit, forecast, gate, report; resumable.",
     "run": "Run a study's evaluations; local and resumable.",
+    "monitor": "Let monitors read a run's episodes: AUROC beside attack capability.",
     "ingest": "Read Inspect logs into the store of observations.",
     "tasks": "List task families with ladder and arms; check, freeze and load them.",
     "models": "List, audit and add model records.",

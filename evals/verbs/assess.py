@@ -35,6 +35,7 @@ def command(study_file: Path, run: Path | None, dry_run: bool, use_gate: bool) -
         click.echo(dry_run_text(study), nl=False)
         return
     from dangercurve.evals import pipeline
+    from dangercurve.evals.monitoring import watch_study
     from dangercurve.evals.panels import write_panels
     from dangercurve.evals.run import locked, open_run, run_study
 
@@ -50,6 +51,7 @@ def command(study_file: Path, run: Path | None, dry_run: bool, use_gate: bool) -
         done = run_study(study, folder, tell)
         for problem in done.problems:
             tell(f"problem: {problem}")
+        watch_study(study, folder, tell)
         tell("estimates and panels")
         write_panels(folder, pipeline.write_estimates(folder))
         tell("forecasts")

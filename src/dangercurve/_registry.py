@@ -2,6 +2,7 @@
 
 from inspect_ai.model import ModelAPI, modelapi
 
+from dangercurve.scorers.monitors import monitor
 from dangercurve.tasks.agentic.ops_horizon import ops_horizon
 from dangercurve.tasks.deception.context_cue import context_cue
 from dangercurve.tasks.deception.covert_side_task import covert_side_task
@@ -11,7 +12,20 @@ from dangercurve.tasks.deception.threshold_sandbag import threshold_sandbag
 from dangercurve.tasks.misuse_proxy.toy_vuln import toy_vuln
 from dangercurve.tasks.sets import frozen_set
 
-__all__ = ["bot", "context_cue", "covert_side_task", "frozen_set", "local", "ops_horizon", "oversight_tamper", "pressured_report", "sim", "threshold_sandbag", "toy_vuln"]
+__all__ = [
+    "bot",
+    "context_cue",
+    "covert_side_task",
+    "frozen_set",
+    "local",
+    "monitor",
+    "ops_horizon",
+    "oversight_tamper",
+    "pressured_report",
+    "sim",
+    "threshold_sandbag",
+    "toy_vuln",
+]
 
 
 @modelapi(name="bot")

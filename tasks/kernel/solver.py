@@ -57,6 +57,7 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
             error = type(exc).__name__
             raise
         finally:
+            state.messages = messages  # Inspect keeps a copy: what was said since the opening would be in no log
             state.store.set(STORE_KEY, dump_record(episode.record(limit, error)))
         return state
 
