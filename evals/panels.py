@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dangercurve._errors import DataError
 from dangercurve._files import write_atomic
 from dangercurve.evals.panel_oversight import oversight_panel
+from dangercurve.evals.panel_awareness import awareness_panel
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.verbs._common import jsonable
 
@@ -35,6 +36,7 @@ def write_panels(run: Path, estimates: pd.DataFrame) -> dict[str, int]:
         "bits": bits_table(frame),
         "interfaces": interface_comparison(frame),
         "sandbagging": sandbagging_panel(frame),
+        "awareness": awareness_panel(frame),
         "oversight": oversight_panel(run),
     }
     for name, entries in panels.items():
