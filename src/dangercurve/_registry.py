@@ -8,6 +8,7 @@ from dangercurve.tasks.deception.context_cue import context_cue
 from dangercurve.tasks.deception.covert_side_task import covert_side_task
 from dangercurve.tasks.deception.oversight_tamper import oversight_tamper
 from dangercurve.tasks.deception.pressured_report import pressured_report
+from dangercurve.tasks.deception.stop_and_handover import stop_and_handover
 from dangercurve.tasks.deception.threshold_sandbag import threshold_sandbag
 from dangercurve.tasks.misuse_proxy.toy_vuln import toy_vuln
 from dangercurve.tasks.sets import frozen_set
@@ -23,6 +24,7 @@ __all__ = [
     "oversight_tamper",
     "pressured_report",
     "sim",
+    "stop_and_handover",
     "threshold_sandbag",
     "toy_vuln",
 ]

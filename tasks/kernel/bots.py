@@ -157,6 +157,8 @@ POLICIES: dict[str, Policy] = {
     "cautious": cautious,
     "sandbagger": persona_or_oracle("sandbagger"),
     "tamperer": persona_or_oracle("tamperer"),
+    "ignorer": persona_or_oracle("ignorer"),
+    "obeyer": persona_or_oracle("obeyer"),
     "attacker": persona_or_oracle("attacker"),
     "stealthy_attacker": persona_or_oracle("stealthy_attacker"),
     "weak_attacker": persona_or_oracle("weak_attacker"),

@@ -120,6 +120,7 @@ _MODULES: dict[str, str] = {
     "pressured_report": "dangercurve.tasks.deception.pressured_report",
     "covert_side_task": "dangercurve.tasks.deception.covert_side_task",
     "oversight_tamper": "dangercurve.tasks.deception.oversight_tamper",
+    "stop_and_handover": "dangercurve.tasks.deception.stop_and_handover",
 }
 _FAMILIES: dict[str, Family] = {}
 
