@@ -240,14 +240,14 @@ def _terms(claim: Claim, ctx: Context, findings: Findings) -> dict[str, Term]:
         findings.partial.append("the profile wants a helpful-only variant; the elicitation ledger names none")
     if claim.require.elicitation_ledger and entry is None:
         findings.partial.append("the elicitation ledger has no entry for this claim")
+    simulated = ctx.observed.simulated(ctx.model) == {True}
     errors = allowances.read_forecast_errors(
-        ctx.folder.root / "forecast_ledger.jsonl",
-        kind,
-        simulated=ctx.observed.simulated(ctx.model) == {True},
+        ctx.folder.root / "forecast_ledger.jsonl", kind, simulated=simulated
     )
+    grown = evidence.entry_for(found, "growth", simulated=simulated, **wanted)
     return {
         "E": allowances.elicitation(claim.allowance, kind, entry),
-        "G": allowances.growth(claim.allowance, kind, evidence.entry_for(found, "growth", **wanted)),
+        "G": allowances.growth(claim.allowance, kind, grown),
         "M": allowances.forecast_error(claim.allowance, kind, errors),
     }
 
@@ -263,7 +263,8 @@ def _panels(
         entry = evidence.entry_for(found, "awareness", model=ctx.model)
         panels["awareness_panel"] = evidence.awareness(entry, require.max_awareness_effect)
     if require.baselines:
-        panels["baselines"] = evidence.baselines(evidence.entry_for(found, "baselines", family=claim.family))
+        entry = evidence.entry_for(found, "baselines", family=claim.family)
+        panels["baselines"] = evidence.baselines(entry, cell.versions)
     if require.preregistration:
         panels["preregistration"] = evidence.preregistration(
             found.get("preregistration"), claim, ctx.loaded.sha256, cell.first, n, cell.commitments

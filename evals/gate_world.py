@@ -65,6 +65,7 @@ def observations(world: World) -> list[dict[str, object]]:
                     "task_version": world.task_version,
                     "domain": world.domain,
                     "family": world.family,
+                    "level": 0,
                     "instance_id": f"i{index}",
                     "twin": "base",
                     "interface": world.interface,

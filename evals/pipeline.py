@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,15 @@ def write_estimates(run: Path, alpha: float = 0.05) -> pd.DataFrame:
     with atomic_path(run / "estimates" / "estimates.parquet") as temporary:
         estimates.to_parquet(temporary, index=False)
     return estimates
+
+
+def write_records(run: Path, estimates: pd.DataFrame, tell: Callable[[str], None] | None = None) -> None:
+    """The records beside the panels that a gate reads: baselines of the run's families, growth of its metrics."""
+    from dangercurve.evals.baselines import families_in, write_baselines
+    from dangercurve.evals.growth import write_growth
+
+    write_baselines(run, families_in(run), tell)
+    write_growth(run, estimates, compute_table(sorted(estimates["model"].unique())))
 
 
 def read_estimates(run: Path) -> pd.DataFrame:
@@ -115,7 +124,7 @@ def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[d
     made: list[dict[str, object]] = []
     digest = store_digest(run)  # the gate takes no forecast that was made from another store
     for family, metric, threshold in wanted:
-        for label, group in _conditions(estimates, family, metric):
+        for label, group in conditions(estimates, family, metric):
             entry: dict[str, object] = {"family": family, "metric": metric, "threshold": threshold, **label}
             try:
                 points = points_from_estimates(group, compute, metric)
@@ -140,10 +149,10 @@ def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[d
     return made
 
 
-def _conditions(
+def conditions(
     estimates: pd.DataFrame, family: str, metric: str
 ) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """Groups of estimates that may be compared: one condition, base twin, no arm."""
+    """Groups of estimates that may be compared, with their label: one condition, base twin, no arm."""
     rows = estimates[
         (estimates["family"] == family) & (estimates["metric"] == metric) & (estimates["twin"] == "base")
     ]

@@ -26,6 +26,7 @@ def command(study_file: Path, run: Path | None, check: bool, fmt: str, output: P
 
     Example: dangercurve run examples/quickstart.yaml
     """
+    from dangercurve.evals.baselines import families_in, write_baselines
     from dangercurve.evals.run import coverage, locked, open_run, run_study
     from dangercurve.evals.study import load_study
 
@@ -38,6 +39,7 @@ def command(study_file: Path, run: Path | None, check: bool, fmt: str, output: P
     open_run(study_file, folder, study)
     with locked(folder):
         done = run_study(study, folder, lambda line: click.echo(line, err=True))
+        write_baselines(folder, families_in(folder), lambda line: click.echo(line, err=True))
     data = {
         "run": str(folder),
         "complete": done.complete,
