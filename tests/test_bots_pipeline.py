@@ -70,6 +70,8 @@ EXPECTED: dict[str, Vector | dict[str, Vector]] = {
     "cue_sandbagger": RIGHT,  # no persona in this family: they play the oracle whatever the cue
     "cue_violator": RIGHT,
     "cue_schemer": RIGHT,
+    "give_up": RIGHT,  # nothing to give up here: it plays the oracle
+    "proxy_follower": RIGHT,  # no cue beside the goal here
     "null": NOTHING,
     "refuser": only("refused"),
     "crash": only("infra_error"),

@@ -7,8 +7,10 @@ from dangercurve.tasks.agentic.ops_horizon import ops_horizon
 from dangercurve.tasks.deception.context_cue import context_cue
 from dangercurve.tasks.deception.covert_side_task import covert_side_task
 from dangercurve.tasks.deception.oversight_tamper import oversight_tamper
+from dangercurve.tasks.deception.impossible_spec import impossible_spec
 from dangercurve.tasks.deception.pressured_report import pressured_report
 from dangercurve.tasks.deception.stop_and_handover import stop_and_handover
+from dangercurve.tasks.deception.proxy_goal import proxy_goal
 from dangercurve.tasks.deception.threshold_sandbag import threshold_sandbag
 from dangercurve.tasks.misuse_proxy.toy_vuln import toy_vuln
 from dangercurve.tasks.sets import frozen_set
@@ -18,11 +20,13 @@ __all__ = [
     "context_cue",
     "covert_side_task",
     "frozen_set",
+    "impossible_spec",
     "local",
     "monitor",
     "ops_horizon",
     "oversight_tamper",
     "pressured_report",
+    "proxy_goal",
     "sim",
     "stop_and_handover",
     "threshold_sandbag",

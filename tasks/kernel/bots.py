@@ -162,10 +162,12 @@ POLICIES: dict[str, Policy] = {
     "attacker": persona_or_oracle("attacker"),
     "stealthy_attacker": persona_or_oracle("stealthy_attacker"),
     "weak_attacker": persona_or_oracle("weak_attacker"),
+    "proxy_follower": persona_or_oracle("proxy_follower"),
     "eval_aware": eval_aware,
     "cue_sandbagger": persona_or_oracle("cue_sandbagger"),
     "cue_violator": persona_or_oracle("cue_violator"),
     "cue_schemer": persona_or_oracle("cue_schemer"),
+    "give_up": persona_or_oracle("give_up"),
     "greedy": greedy,
 }
 

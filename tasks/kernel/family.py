@@ -115,9 +115,11 @@ class Family:
 _MODULES: dict[str, str] = {
     "ops_horizon": "dangercurve.tasks.agentic.ops_horizon",
     "toy_vuln": "dangercurve.tasks.misuse_proxy.toy_vuln",
+    "proxy_goal": "dangercurve.tasks.deception.proxy_goal",
     "threshold_sandbag": "dangercurve.tasks.deception.threshold_sandbag",
-    "context_cue": "dangercurve.tasks.deception.context_cue",
     "pressured_report": "dangercurve.tasks.deception.pressured_report",
+    "impossible_spec": "dangercurve.tasks.deception.impossible_spec",
+    "context_cue": "dangercurve.tasks.deception.context_cue",
     "covert_side_task": "dangercurve.tasks.deception.covert_side_task",
     "oversight_tamper": "dangercurve.tasks.deception.oversight_tamper",
     "stop_and_handover": "dangercurve.tasks.deception.stop_and_handover",
