@@ -16,6 +16,7 @@ from dangercurve.analysis.band import new_model_band
 from dangercurve.analysis.breach import TimeToBreach, time_to_breach
 from dangercurve.analysis.crossing import Crossing, Fitted, crossing, fit_shapes
 from dangercurve.analysis.direct import direct_route, records_of
+from dangercurve.analysis.flags import data_flags
 from dangercurve.analysis.frontier import FrontierDraws, frontier_draws, load_priors
 from dangercurve.analysis.horizon_table import Records
 from dangercurve.analysis.missing import worst_case_scores
@@ -196,7 +197,7 @@ def forecast(
         as_of=as_of.isoformat(),
         input_sha256=points.sha256,
         store_digest=store_digest,
-        flags=(*points.flags, *_flags(points, threshold, fitted)),
+        flags=(*points.flags, *data_flags(points, threshold, fitted)),
         dropped=points.dropped,
         band=new_model_band(fitted, cap=cap, family=family, predicts=predicts),
         held_out=_held_out(fitted),
@@ -388,43 +389,3 @@ def _subject(frame: pd.DataFrame, subject: str | None, family: str | None) -> tu
         raise DataError(f"subject '{subject}' is not among the models with a score and compute")
     row = rows.iloc[0]
     return float(np.log10(row["flops"])), family or str(row["model_family"])
-
-
-def _flags(points: Points, threshold: float, fitted: Fitted) -> list[str]:
-    frame = points.frame
-    out = []
-    if frame["model_family"].nunique() == 1:
-        out.append("one model family: the spread between families is a prior, not measured")
-    span = float(np.log10(frame["flops"].max() / frame["flops"].min()))
-    if span < 1:
-        out.append(
-            f"models span {span:.2f} orders of magnitude of compute: extrapolation rests on the priors"
-        )
-    value = frame["value"].to_numpy(np.float64)
-    if points.scale == "logit":
-        if (value <= points.floor + 0.02).all():
-            out.append("every score is at the chance floor: no slope can be seen")
-        if (value >= 0.98).all():
-            out.append("every score is at the ceiling: the benchmark is saturated")
-        rising = value[np.argsort(frame["flops"].to_numpy())]
-        if rising.size >= 6 and _abrupt(rising, points.floor):
-            out.append(
-                "abrupt: the scores leave the floor within one step of compute; shapes differ most here"
-            )
-    reached = int(np.sum(value <= threshold if points.falls else value >= threshold))
-    if reached:
-        out.append(f"{reached} models measured at or beyond the threshold")
-    if np.isfinite(fitted.last_value) and fitted.last_value > float(fitted.held_out.max()):
-        out.append("the last value carried forward predicts the larger models better than every curve")
-    low = [s.name for s, p in zip(fitted.shapes, fitted.posteriors, strict=True) if p.efficiency < 0.01]
-    if low:
-        out.append(f"fewer than 1 % of proposals counted for {', '.join(low)}: raise --draws")
-    return out
-
-
-def _abrupt(rising: Floats, floor: float) -> bool:
-    """More than half of the whole rise above the floor happens between two neighbours, from a flat start."""
-    rise = float(rising.max() - max(floor, rising.min()))
-    jumps = np.diff(rising)
-    i = int(np.argmax(jumps))
-    return rise > 0.2 and jumps[i] > 0.5 * rise and bool(np.all(rising[: i + 1] < floor + 0.2 * rise + 0.05))

@@ -88,7 +88,10 @@ def law_or_noise(
     below = weight @ table[:, which]
     draws = 1 - (weight @ table[:, 0]) / np.where(below > 0, below, np.nan)
     skill = float(1 - table[:, 0].mean() / max(table[:, which].mean(), 1e-300))
-    lo, hi = (float(q) for q in np.nanquantile(draws, [alpha / 2, 1 - alpha / 2]))
+    known = draws[np.isfinite(draws)]  # none where the reference makes no error at all
+    lo, hi = (
+        (float(q) for q in np.quantile(known, [alpha / 2, 1 - alpha / 2])) if known.size else (np.nan, np.nan)
+    )
     verdict: Literal["law", "noise", "undecided"] = "undecided"
     if lo > 0:
         verdict = "law"

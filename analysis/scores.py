@@ -101,6 +101,7 @@ def validate_scores(frame: pd.DataFrame) -> ScoreTable:
     if bad_dates:
         flags.append(f"{bad_dates} release dates could not be read without guessing: treated as unknown")
     kept = out[reason == ""]
+    _refuse_runs(kept)
     repeated = kept.duplicated(["model", "benchmark"], keep=False)
     if repeated.any():
         flags += _merge_repeats(kept[repeated], out, drop)
@@ -234,6 +235,18 @@ def _chance(out: pd.DataFrame, drop: _Drop) -> list[str]:
         return []
     shown = ", ".join(printable(b) for b in sorted(unknown)[:8]) + (", ..." if len(unknown) > 8 else "")
     return [f"no chance floor for {len(unknown)} benchmarks ({shown}): inferred from the lowest scores"]
+
+
+def _refuse_runs(kept: pd.DataFrame) -> None:
+    """A table of single runs, many zeros and ones a (model, benchmark), has no median worth using: refuse it."""
+    if len(kept) < 20 or not kept["score"].isin((0.0, 1.0)).all():
+        return
+    pairs = kept.groupby(["model", "benchmark"], sort=False).ngroups
+    if len(kept) >= 5 * pairs:
+        raise DataError(
+            f"{len(kept)} scores of 0 or 1 for {pairs} pairs of model and benchmark: this is a table of runs; average "
+            "them to one row a pair (n_items = runs), or use `dangercurve horizon`"
+        )
 
 
 def _merge_repeats(repeats: pd.DataFrame, out: pd.DataFrame, drop: _Drop) -> list[str]:

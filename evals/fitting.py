@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dangercurve.analysis.law import Law, Optimum
+    from dangercurve.analysis.points import Points
     from dangercurve.analysis.predictable import Predictable
 
 MAX_ROWS = 20_000
+MIN_MODELS = 4
+MIN_LAW_OR_NOISE = 10
 CURVE_COLUMNS = (
     "benchmark",
     "form",
@@ -23,6 +26,7 @@ CURVE_COLUMNS = (
     "residual_sd",
     "family_sd",
     "weight",
+    "held_out_log_score",
     "n_models",
     "verdict",
     "skill",
@@ -134,13 +138,9 @@ def fit_law_table(frame: pd.DataFrame, *, budgets: Sequence[float], bootstrap: i
 
 
 def fit_score_table(frame: pd.DataFrame, benchmarks: Sequence[str], *, seed: int) -> CurveFits:
-    """Every curve form on every benchmark; weights by evidence where the form is one of the crossing's shapes."""
-    import numpy as np
-
-    from dangercurve.analysis.crossing import fit_shapes
-    from dangercurve.analysis.curves import FORMS, fit_curve
+    """Every curve form on every benchmark; weights and held-out scores where the form is one of the crossing's shapes."""
+    from dangercurve.analysis.flags import compute_suspects
     from dangercurve.analysis.points import curve_data, points_from_scores
-    from dangercurve.analysis.predictable import law_or_noise
     from dangercurve.analysis.scores import validate_scores
 
     table = validate_scores(frame)
@@ -152,51 +152,71 @@ def fit_score_table(frame: pd.DataFrame, benchmarks: Sequence[str], *, seed: int
     rows: list[dict[str, object]] = []
     for name in benchmarks or known:
         points = points_from_scores(table, name)
-        x = np.log10(points.frame["flops"].to_numpy(np.float64))
-        y = points.frame["value"].to_numpy(np.float64)
-        family = points.frame["model_family"].astype(str).tolist()
-        if len(x) < 4:
-            notes.append(f"{name}: {len(x)} models, no curve is fitted to fewer than 4")
+        try:
+            rows += _fit_benchmark(points, name, seed)
+        except DataError as exc:
+            notes.append(f"{name}: {exc}")
             continue
-        skill = verdict = None
-        if len(x) >= 10:
-
-            def predict(
-                a: np.ndarray, b: np.ndarray, new: np.ndarray, floor: float = points.floor
-            ) -> np.ndarray:
-                return fit_curve(a, b, form="logistic", floor=floor).predict(new)
-
-            test = law_or_noise(x, y, predict, family=family, min_train=max(5, len(x) // 2), seed=seed)
-            skill, verdict = test.skill, test.verdict
-        fitted = fit_shapes(curve_data(points), n_draws=500, seed=seed)
-        weight = {s.name: float(w) for s, w in zip(fitted.shapes, fitted.weight, strict=True)}
-        weight["power_law"] = weight.pop("power", float("nan"))
-        for form in FORMS.values():
-            if len(x) < form.min_points or form.name == "linear":
-                continue
-            fit = fit_curve(x, y, form=form.name, floor=points.floor, family=family, seed=seed)
-            rows.append(
-                {
-                    "benchmark": name,
-                    "form": form.name,
-                    "params": dict(zip(form.parameters, fit.params.tolist(), strict=True)),
-                    "slope": fit.slope,
-                    "noise_sd": fit.noise_sd,
-                    "family_sd": fit.family_sd,
-                    "residual_sd": fit.residual_sd,
-                    "weight": weight.get(form.name),
-                    "n_models": len(x),
-                    "n_families": fit.n_families,
-                    "method": fit.method,
-                    "slope_not_positive": fitted.p_slope,
-                    "skill": skill,
-                    "verdict": verdict,
-                    "flags": list(fit.flags),
-                }
-            )
+        models = [str(m) for m in points.frame["model"]]
+        notes += [f"{name}: {line}" for line in compute_suspects(curve_data(points), models)]
     if not rows:
-        raise DataError("no benchmark has four models with score and compute: no curve can be fitted")
+        raise DataError(f"no benchmark has a curve that can be fitted ({notes[-1]})")
     return CurveFits(rows, tuple(notes))
+
+
+def _fit_benchmark(points: Points, name: str, seed: int) -> list[dict[str, object]]:
+    """A row a curve form. Raises DataError where there are too few or too many models, or one compute."""
+    import numpy as np
+
+    from dangercurve.analysis.crossing import fit_shapes
+    from dangercurve.analysis.curves import FORMS, fit_curve
+    from dangercurve.analysis.points import curve_data
+    from dangercurve.analysis.predictable import law_or_noise
+
+    x = np.log10(points.frame["flops"].to_numpy(np.float64))
+    y = points.frame["value"].to_numpy(np.float64)
+    family = points.frame["model_family"].astype(str).tolist()
+    if len(x) < MIN_MODELS:
+        raise DataError(f"{len(x)} models, no curve is fitted to fewer than {MIN_MODELS}")
+    fitted = fit_shapes(curve_data(points), n_draws=500, seed=seed)
+    skill = verdict = None
+    if len(x) >= MIN_LAW_OR_NOISE:
+
+        def predict(a: np.ndarray, b: np.ndarray, new: np.ndarray) -> np.ndarray:
+            return fit_curve(a, b, form="logistic", floor=points.floor).predict(new)
+
+        test = law_or_noise(x, y, predict, family=family, min_train=max(5, len(x) // 2), seed=seed)
+        skill, verdict = test.skill, test.verdict
+    named = {("power_law" if s.name == "power" else s.name): k for k, s in enumerate(fitted.shapes)}
+    rows: list[dict[str, object]] = []
+    for form in FORMS.values():
+        if len(x) < form.min_points or form.name == "linear":
+            continue
+        fit = fit_curve(x, y, form=form.name, floor=points.floor, family=family, seed=seed)
+        at = named.get(form.name)
+        score = fitted.last_value if form.name == "last_value" else None
+        rows.append(
+            {
+                "benchmark": name,
+                "form": form.name,
+                "params": dict(zip(form.parameters, fit.params.tolist(), strict=True)),
+                "slope": fit.slope,
+                "noise_sd": fit.noise_sd,
+                "family_sd": fit.family_sd,
+                "residual_sd": fit.residual_sd,
+                "weight": None if at is None else float(fitted.weight[at]),
+                "held_out_log_score": score if at is None else float(fitted.held_out[at]),
+                "n_held_out": fitted.n_held_out,
+                "n_models": len(x),
+                "n_families": fit.n_families,
+                "method": fit.method,
+                "slope_not_positive": fitted.p_slope,
+                "skill": skill,
+                "verdict": verdict,
+                "flags": list(fit.flags),
+            }
+        )
+    return rows
 
 
 def fit_store(folder: Path, *, alpha: float) -> list[dict[str, object]]:

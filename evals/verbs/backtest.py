@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dangercurve.evals.verbs._common import emit, output_options
+from dangercurve.evals.verbs._common import emit, notes, output_options
 
 
 @click.command("backtest")
@@ -53,6 +53,8 @@ def command(
         from dangercurve.analysis.trend import backtest_time
 
         data = backtest_time(read_frame(table), min_train, seed)
+        flags = data["flags"]
+        notes([str(flag) for flag in flags] if isinstance(flags, list) else [])
         emit(data, fmt, output, rows=_rows(data), title=f"held-out horizons, seed {seed}")
         return
     from dangercurve.analysis.backtest import backtest_compute
