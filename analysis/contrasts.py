@@ -189,6 +189,7 @@ def _propensity(frame: pd.DataFrame, metric: str, behaviour: Behaviour, alpha: f
         # missing rows count one way under treatment and the other way under control: the widest difference
         filled = None if fill is None else np.where(treated, fill, 1.0 - fill)
         keep, y, can, able = _behaviour(rows, event, filled)
+        able = able if behaviour.gated else np.ones_like(able)
         labels, at = rows.loc[keep, "instance_id"].astype(str).to_numpy(), treated[keep]
         if not behaviour.control:
             return conditional_rate(y[at], can[at], able[at], labels[at].tolist(), alpha)

@@ -31,12 +31,14 @@ class Priors:
 class Behaviour:
     """Where a propensity is read: in the arm `arm`=`treated`, less the rate in `control`; without an arm, at rest.
 
-    The family reports the behaviour itself as the key of its metrics that has the metric's name.
+    The family reports the behaviour itself as the key of its metrics that has the metric's name. `gated: false` counts
+    those who failed the competence gate as well: for what asks whether they *can*.
     """
 
     arm: str = ""
     treated: str = ""
     control: str = ""
+    gated: bool = True
 
     def __post_init__(self) -> None:
         if bool(self.arm) != bool(self.treated) or (self.control and not self.arm):
