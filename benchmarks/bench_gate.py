@@ -1,4 +1,4 @@
-"""Operating characteristics of the gate, and its speed: writes docs/gate-operating-characteristics.md.
+"""Operating characteristics of the gate: writes docs/gate-operating-characteristics.md.
 
     python benchmarks/bench_gate.py --out docs/gate-operating-characteristics.md
 
@@ -12,11 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import math
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +23,7 @@ from scipy.special import betaincinv
 from dangercurve._files import write_atomic
 from dangercurve.analysis.sequential import log_e_below
 from dangercurve.evals.decide import Axis
-from dangercurve.evals.gate_world import World, estimate, policy_text, write_policy, write_run
+from dangercurve.evals.gate_world import World, estimate, policy_text, write_policy
 from dangercurve.evals.judge import Findings, bounds_of, judge
 from dangercurve.evals.observed import Cell
 from dangercurve.evals.policy import Claim, load_policy
@@ -162,58 +158,6 @@ def _worst_pass(k: int, n: int, lost: int) -> bool:
     return max(AXIS.natural(bounds.upper), AXIS.natural(bounds.worst_upper)) < REACH
 
 
-def speed(folder: Path, rows: int) -> Iterator[str]:
-    """Whole processes: a small store, and one of `rows` observations."""
-    yield "| store | wall seconds, best of 5 | processor seconds, best of 5 |"
-    yield "|---|---|---|"
-    small = write_run(folder / "small", [World(success=[0] * 300)])
-    yield f"| 300 observations | {_timed(small)} |"
-    large = folder / "large"
-    _large_store(large, rows)
-    yield f"| {rows:,} observations, 20 logs | {_timed(large)} |"
-
-
-def _timed(root: Path) -> str:
-    import resource
-
-    write_policy(root / "policy.yaml", policy_text(reach=0.2, alert=0.1))
-    program = "from dangercurve.evals.cli import main; main()"
-    words = ["gate", str(root / "policy.yaml"), "--store", str(root), "--model", "sim/smooth@22"]
-    best_wall = best_cpu = math.inf
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", program, *words], capture_output=True, check=True)
-        wall = time.perf_counter() - started
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best_wall = min(best_wall, wall)
-        best_cpu = min(best_cpu, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return f"{best_wall:.2f} | {best_cpu:.2f}"
-
-
-def _large_store(root: Path, rows: int) -> None:
-    """Twenty parts of one model, written in columns."""
-    import hashlib
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from dangercurve.evals.gate_world import observations, write_estimates
-    from dangercurve.evals.run_folder import store_digest
-
-    per = rows // 20
-    base = observations(World(success=[0]))[0]
-    (root / "store").mkdir(parents=True)
-    for part in range(20):
-        log = hashlib.sha256(str(part).encode()).hexdigest()
-        columns: dict[str, object] = {name: pa.repeat(pa.scalar(value), per) for name, value in base.items()}
-        ids = [f"i{part * per + i}" for i in range(per)]
-        columns |= {"sample_id": ids, "instance_id": ids, "sample_uuid": ids, "log_sha256": [log] * per}
-        pq.write_table(pa.table(columns), root / "store" / f"{log}.parquet", compression="zstd")
-    row = estimate(World(success=[0] * 1000), store_digest(root))
-    write_estimates(root, [{**row, "n_instances": per * 20}])
-
-
 PAGE = """# Operating characteristics of the gate
 
 Written by `python benchmarks/bench_gate.py` ({runs:,} simulated runs a row, seed {seed}) on {date}. The claim: a success
@@ -256,11 +200,7 @@ worst-case bound, so hiding gains nothing, with or without the cap.
 
 {refusing}
 
-## Speed
-
-Whole process, cold Python, {cores} cores shared with other work: wall seconds depend on it, processor seconds do not.
-
-{speed}
+How fast the gate is: [speed of the gate](speed-gate.md).
 """
 
 
@@ -269,7 +209,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path("docs/gate-operating-characteristics.md"))
     parser.add_argument("--runs", type=int, default=20_000)
-    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=20261101)
     options = parser.parse_args()
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(6)]
@@ -281,7 +220,6 @@ def main() -> None:
                 (at_the_limit, peeking, power, split_halves, refusing, sequential), streams, strict=True
             )
         ]
-        timing = "\n".join(speed(Path(name), options.rows))
     page = PAGE.format(
         runs=options.runs,
         seed=options.seed,
@@ -295,8 +233,6 @@ def main() -> None:
         power=tables[2],
         halves=tables[3],
         refusing=tables[4],
-        speed=timing,
-        cores=os.cpu_count(),
     )
     write_atomic(options.out, page)
     print(page)

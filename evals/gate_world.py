@@ -204,10 +204,22 @@ def main() -> None:
     parser.add_argument("--wins", type=int, default=0)
     parser.add_argument("--lost", type=int, default=0, help="samples of status infra_error, on top")
     parser.add_argument("--completed-at", default=DONE)
+    parser.add_argument("--task-version", default=World.task_version)
     options = parser.parse_args()
     lost: list[int | None] = [None] * options.lost
     success = [1] * options.wins + [0] * (options.instances - options.wins) + lost
-    write_run(options.folder, [World(success=success, completed_at=options.completed_at)])
+    key = KEY if options.task_version == World.task_version else KEY[::-1]
+    write_run(
+        options.folder,
+        [
+            World(
+                success=success,
+                completed_at=options.completed_at,
+                task_version=options.task_version,
+                key=key,
+            )
+        ],
+    )
     print(f"{options.folder}: SIMULATED, {options.wins} of {options.instances} solved, {options.lost} lost")
 
 

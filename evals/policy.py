@@ -399,6 +399,11 @@ def load_policy(path: Path | str) -> LoadedPolicy:
     target = Path(path)
     if not target.exists() and target.name == str(path) and (POLICY_FOLDER / f"{path}.yaml").exists():
         target = POLICY_FOLDER / f"{path}.yaml"
+    if not target.exists():
+        shipped = sorted(file.stem for file in POLICY_FOLDER.glob("*.yaml"))
+        raise ConfigError(
+            f"no policy file {target}, nor a shipped policy{did_you_mean(target.stem, shipped)}"
+        )
     policy, digest = load_strict(target, Policy)
     return LoadedPolicy(policy, target, digest)
 

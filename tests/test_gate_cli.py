@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
@@ -164,3 +165,47 @@ def test_sign_off_names_roles_keeps_them_apart_and_records_dissent(tmp_path: Pat
 @pytest.mark.parametrize("verb", ["gate", "waive", "attest", "verify", "export"])
 def test_every_verb_shows_an_example(verb: str) -> None:
     assert "Example:" in run(verb, "--help").stdout
+
+
+def jobs() -> dict[str, str]:
+    """The gate's own lines of the ready CI jobs, as a shell would run them."""
+    ci = Path(__file__).resolve().parents[1] / "examples" / "ci"
+    steps = yaml.safe_load((ci / "github-actions.yml").read_text())["jobs"]["gate"]["steps"]
+    named = {step["name"]: step["run"] for step in steps if "name" in step and "run" in step}
+    job = yaml.safe_load((ci / "gitlab-ci.yml").read_text())["gate"]
+    return {
+        "github gate": named["Gate"],
+        "github verify": named["Verify"],
+        "gitlab": "\n".join(job["script"]),
+        "gitlab after": "\n".join(job["after_script"]),
+    }
+
+
+@pytest.mark.parametrize(("wins", "broken", "code"), [(0, False, 0), (60, False, 1), (0, True, 2)])
+def test_the_ready_ci_jobs_give_the_gates_exit_code(
+    tmp_path: Path, wins: int, broken: bool, code: int
+) -> None:
+    write_run(tmp_path / "run", [World(success=[1] * wins + [0] * (60 - wins))])
+    text = policy_text()
+    write_policy(tmp_path / "policy.yaml", text.replace("reach", "raech") if broken else text)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "MODEL": World.model,
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+
+    def shell(words: str) -> int:
+        command = words.replace("verify ", "verify --no-rescore ")  # a simulated run has no logs
+        return subprocess.run(
+            ["bash", "-e", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False
+        ).returncode
+
+    lines = jobs()
+    assert shell(lines["github gate"]) == code
+    assert ("No verdict: exit 2." in (tmp_path / "summary").read_text()) is broken
+    if not broken:
+        assert shell(lines["github verify"]) == 0
+        assert (tmp_path / "out" / "statement.json").is_file()
+    assert shell(lines["gitlab"]) == code
+    assert shell(lines["gitlab after"]) == 0

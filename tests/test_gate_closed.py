@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
+from dangercurve.evals.outputs.forms import render
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import store_digest
 from dangercurve.evals.verdict import Outcome, Verdict
@@ -41,6 +43,23 @@ def invalid(verdict: Verdict, said: str) -> None:
     assert (verdict.overall, verdict.exit_code) == (Outcome.INVALID, 4)
     reasons = [reason for claim in verdict.claims for reason in claim.reasons]
     assert any(said in reason for reason in reasons), reasons
+    forms_agree(verdict)
+
+
+def forms_agree(verdict: Verdict) -> None:
+    """Every output of a verdict says the same overall result and exit code."""
+    assert json.loads(render(verdict, "json"))["overall"] == verdict.overall.value
+    run = json.loads(render(verdict, "sarif"))["runs"][0]
+    assert (run["properties"]["overall"], run["invocations"][0]["exitCode"]) == (
+        verdict.overall.value, verdict.exit_code,
+    )  # fmt: skip
+    suite = ET.fromstring(render(verdict, "xml").encode())
+    assert len(list(suite.iter("error"))) == sum(c.verdict is Outcome.INVALID for c in verdict.claims)
+    text, page = render(verdict, "text").splitlines(), render(verdict, "md").splitlines()
+    assert text[0].startswith(f"{'SIMULATED ' if verdict.simulated else ''}{verdict.overall.value}:")
+    assert f"exit {verdict.exit_code};" in text[1]
+    assert verdict.overall.value in page[0].replace("\\", "")
+    assert any(line.startswith(f"Exit {verdict.exit_code},") for line in page)
 
 
 def test_complete_evidence_far_below_the_limit_passes(tmp_path: Path) -> None:

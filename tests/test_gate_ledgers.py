@@ -23,7 +23,7 @@ from dangercurve.evals.gate_world import (
 from dangercurve.evals.history import record_verdict
 from dangercurve.evals.observed import parse_time
 from dangercurve.evals.policy import load_policy
-from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict
+from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict, overall_of
 from dangercurve.evals.waivers import Waiver, waiver_for, write_waiver
 
 SAFE = World(success=[0] * 60)
@@ -241,6 +241,36 @@ def test_holm_holds_back_an_alarm_that_many_claims_could_raise_by_chance(tmp_pat
     assert first.alarm is not None
     assert first.alarm.p_holm > 0.05 > first.alarm.p
     assert others.exit_code == 3
+
+
+def test_a_release_needs_every_claim_and_pays_nothing_for_many(tmp_path: Path) -> None:
+    """Intersection-union: forty claims at level alpha each, no correction, and one that fails fails the release."""
+    base = policy_text()
+    claim = base[base.index("  - id") :]
+    root = write_run(tmp_path, [SAFE])
+    alone = gate(root, base).claims[0]
+    text = base + "".join(claim.replace("claim.one", f"claim.{i}") for i in range(40))
+    many = gate(root, text)
+    assert many.overall is Outcome.RULED_OUT
+    assert {(c.alpha, c.B) for c in many.claims} == {(alone.alpha, alone.B)}
+    one = claim.replace("claim.one", "strict").replace("reach: 0.2, alert: 0.1", "reach: 0.04, alert: 0.03")
+    failed = gate(root, text + one)
+    assert (failed.overall, failed.exit_code) == (Outcome.UNRESOLVED, 3)
+
+
+def test_the_overall_verdict_is_the_worst_that_is_present(tmp_path: Path) -> None:
+    ruled_out = gate(write_run(tmp_path, [SAFE])).claims[0]
+    order = [Outcome.REACHED, Outcome.INVALID, Outcome.UNRESOLVED, Outcome.APPROACHING, Outcome.RULED_OUT]
+    for rank, worst in enumerate(order):
+        claims = [ruled_out.model_copy(update={"verdict": o}) for o in reversed(order[rank:])]
+        assert overall_of(claims) is worst
+    waived = ruled_out.model_copy(update={"verdict": Outcome.WAIVED})
+    assert overall_of([waived]) is Outcome.RULED_OUT
+    assert (
+        overall_of([waived, ruled_out.model_copy(update={"verdict": Outcome.APPROACHING})])
+        is Outcome.APPROACHING
+    )
+    assert overall_of([]) is Outcome.INVALID
 
 
 def test_a_profile_for_weights_wants_a_helpful_only_variant(tmp_path: Path) -> None:

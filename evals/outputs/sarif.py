@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 from dangercurve._text import printable
 from dangercurve._version import __version__
@@ -28,7 +29,7 @@ def as_sarif(verdict: Verdict, baseline: Verdict | None = None) -> str:
         "informationUri": "https://pypi.org/project/dangercurve/",
         "rules": [_rule(claim) for claim in verdict.claims],
     }
-    results = [_result(claim, index, before) for index, claim in enumerate(verdict.claims)]
+    results = [_result(claim, index, before, verdict) for index, claim in enumerate(verdict.claims)]
     if before is not None:
         results += [_absent(old, verdict) for old in before if old not in {c.id for c in verdict.claims}]
     run = {
@@ -55,7 +56,15 @@ def _rule(claim: ClaimResult) -> dict[str, object]:
     }
 
 
-def _result(claim: ClaimResult, index: int, before: dict[str, Outcome] | None) -> dict[str, object]:
+def _location(verdict: Verdict) -> dict[str, object]:
+    """The policy file, by the policy's id: GitHub refuses a whole file in which one result has no physical location."""
+    uri = quote(verdict.policy.id, safe="-._~") + ".yaml"
+    return {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}}
+
+
+def _result(
+    claim: ClaimResult, index: int, before: dict[str, Outcome] | None, verdict: Verdict
+) -> dict[str, object]:
     kind, level = LEVEL[claim.original]
     reasons = "; ".join([bound_line(claim), *claim.reasons])
     result: dict[str, object] = {
@@ -65,7 +74,12 @@ def _result(claim: ClaimResult, index: int, before: dict[str, Outcome] | None) -
         "level": level,
         "message": {"text": printable(f"{claim.verdict.value}: {reasons}", 4000)},
         "partialFingerprints": {"claim/v1": claim.id},
-        "locations": [{"logicalLocations": [{"name": printable(claim.family), "kind": "module"}]}],
+        "locations": [
+            {
+                "physicalLocation": _location(verdict),
+                "logicalLocations": [{"name": printable(claim.family), "kind": "module"}],
+            }
+        ],
         "properties": {"verdict": claim.verdict.value, "original": claim.original.value},
     }
     if claim.verdict is Outcome.WAIVED and claim.waiver:
@@ -88,5 +102,6 @@ def _absent(claim_id: str, verdict: Verdict) -> dict[str, object]:
         "kind": "notApplicable",
         "level": "none",
         "message": {"text": f"the policy of {verdict.as_of} no longer has this claim"},
+        "locations": [{"physicalLocation": _location(verdict)}],
         "baselineState": "absent",
     }

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING
 
 from dangercurve._text import printable
+from dangercurve.analysis.registry import SCALES
+from dangercurve.evals.decide import Axis
 from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict, round6
+
+if TYPE_CHECKING:
+    from dangercurve.evals.costs import Cost
 
 WIDTH = 110
 
@@ -81,25 +87,28 @@ def claim_lines(claim: ClaimResult) -> list[str]:
     return lines
 
 
-def explain(verdict: Verdict, claim: ClaimResult) -> str:
-    """What a claim rests on, what would resolve it and the cheapest way there."""
-    lines = [
-        printable(f"{claim.id}: {claim.verdict.value}"),
-        "",
-        *_wrap(claim.text, ""),
-        "",
-        *claim_lines(claim),
-        "",
-    ]
+def explain(verdict: Verdict, claim: ClaimResult, cost: Cost | None = None) -> str:
+    """What a claim rests on, what would resolve it and the cheapest way there; priced where `cost` is known."""
+    lines = [f"{claim.id}: {claim.verdict.value}", "", *_wrap(claim.text, ""), "", *claim_lines(claim), ""]
     lines += [
-        "What would change it:",
-        *[line for step in ways(claim) for line in _wrap(step, "  - ", "    ")],
+        "What would change it, the cheapest first:",
+        *[line for step in ways(claim, cost) for line in _wrap(step, "  - ", "    ")],
     ]
     return "\n".join(lines) + "\n"
 
 
-def ways(claim: ClaimResult) -> list[str]:
-    """Steps toward a resolved claim, the cheapest first."""
+LEDGERS = (
+    ("E", "an elicitation curve (evidence/elicitation.json, from a sweep of kappa) with a flat end"),
+    ("M", "nine scored forecasts in forecast_ledger.jsonl (`forecast --ledger`)"),
+    (
+        "G",
+        "a measured growth (evidence/growth.json, from five models of known compute), or an earlier next assessment",
+    ),
+)
+
+
+def ways(claim: ClaimResult, cost: Cost | None = None) -> list[str]:
+    """Steps toward a resolved claim, the cheapest first: a paper, a ledger, mended samples, then more instances."""
     if claim.verdict in (Outcome.RULED_OUT, Outcome.WAIVED):
         return ["nothing is needed; keep the lapse conditions in view"]
     if claim.verdict is Outcome.INVALID:
@@ -109,27 +118,54 @@ def ways(claim: ClaimResult) -> list[str]:
     steps: list[str] = []
     if claim.verdict is Outcome.APPROACHING and claim.response_plan is None:
         steps.append("put a response plan on record (response_plan in the policy, the file beside it)")
-    priors = [name for name, said in claim.allowance_sources.items() if said.startswith("prior")]
-    for name, what in (
-        ("E", "an elicitation curve (evidence/elicitation.json) with a flat end"),
-        ("M", "nine scored forecasts in forecast_ledger.jsonl"),
-        ("G", "a measured growth in evidence/growth.json, or an earlier next assessment"),
-    ):
-        value = getattr(claim, name)
-        if name in priors and value:
-            steps.append(
-                f"{name} is a prior of {fmt(value)} on {claim.scale}: {what} may shrink it, without a new run"
-            )
+    if claim.verdict is not Outcome.REACHED:
+        steps += [said for name, what in LEDGERS if (said := _allowance(claim, name, what))]
     if claim.more_needed:
         steps.append(claim.more_needed.note)
         if claim.more_needed.instances and claim.n_instances:
             factor = claim.more_needed.instances / claim.n_instances
-            steps.append(f"that is {factor:.2g} times the cost of the run behind this estimate")
+            price = cost.of(claim.more_needed.instances) if cost else ""
+            steps.append(
+                f"that is {factor:.2g} times the cost of the run behind this estimate"
+                + (f": about {price}" if price else " (its logs hold no prices)")
+            )
     if claim.verdict is Outcome.REACHED:
         steps.append(
             "the threshold is reached: apply the response plan; more data will not rule it out at this estimate"
         )
     return steps or ["more evidence under a stronger elicitation"]
+
+
+def _allowance(claim: ClaimResult, name: str, what: str) -> str:
+    """What measuring one allowance that is still a prior could do: B at its best, against T and W."""
+    value = getattr(claim, name)
+    if not value or not claim.allowance_sources.get(name, "").startswith("prior"):
+        return ""
+    said = f"{name} is a prior of {fmt(value)} on {claim.scale}: {what} may shrink it, without a run of this claim"
+    best = bound_without(claim, name)
+    if best is None or claim.T is None or claim.W is None:
+        return said
+    down = claim.direction == "down"
+    below_t, below_w = ((best > line) if down else (best < line) for line in (claim.T, claim.W))
+    ends = (
+        "which would rule it out"
+        if below_w
+        else "which would bring it below T"
+        if below_t
+        else "not enough alone"
+    )
+    return f"{said}; at 0 it would leave B {fmt(best)}, {ends}"
+
+
+def bound_without(claim: ClaimResult, name: str) -> float | None:
+    """B with the allowance `name` at 0 and the others as they are; None where the claim has no finite bound."""
+    top = claim.ucb if claim.direction == "up" else claim.lcb
+    if top is None or claim.scale not in SCALES:
+        return None
+    scale = next(s for s in SCALES if s == claim.scale)
+    axis = Axis(scale, claim.direction)
+    rest = sum(getattr(claim, other) or 0.0 for other in "EGM" if other != name)
+    return axis.natural(axis.up(top) + rest)
 
 
 def _wrap(text: str, first: str = "    ", rest: str | None = None) -> list[str]:

@@ -36,7 +36,7 @@ def command(
     """Check packages, local model, tokenizer cache, run folder, sandboxes and model records.
 
     With --aa or --compare, check the evidence of run folders instead: does a model's run contradict itself, may these
-    models be compared (docs/doctor.md).
+    models be compared (docs/gate.md, section 7).
 
     Exit code 0, or 2 where a check failed; 4 where the evidence flips too often or not all may be compared. Warnings
     say what will not work and do not fail.

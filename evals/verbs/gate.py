@@ -55,6 +55,7 @@ def command(
     Example: dangercurve gate quickstart --store runs/quickstart --model sim/smooth@22 -o verdict.json
     """
     from dangercurve._files import write_atomic
+    from dangercurve.evals.costs import cost_of
     from dangercurve.evals.gate import Request, evaluate
     from dangercurve.evals.history import record_verdict
     from dangercurve.evals.outputs.forms import render, write_all
@@ -87,7 +88,8 @@ def command(
         click.echo(verdict.headline, err=True)
     if explain is not None:
         claim = next(result for result in verdict.claims if result.id == explain)
-        click.echo(explained(verdict, claim), nl=False)
+        cost = cost_of(store, verdict.subject, claim.family) if verdict.subject else None
+        click.echo(explained(verdict, claim, cost), nl=False)
     elif output is None:
         click.echo(render(verdict, fmt), nl=False)
     raise click.exceptions.Exit(verdict.exit_code)
