@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from dangercurve._errors import DataError
 from dangercurve._files import write_atomic
-from dangercurve.evals.panel_oversight import oversight_panel
 from dangercurve.evals.panel_awareness import awareness_panel
+from dangercurve.evals.panel_oversight import oversight_panel
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.verbs._common import jsonable
 
@@ -235,13 +235,16 @@ def sandbagging_panel(frame: pd.DataFrame) -> list[Row]:
 
     from dangercurve.analysis.sandbagging import sandbagging_gap
 
-    rows = frame[(frame["family"] == "threshold_sandbag") & (frame["status"] == "scored")]
+    asked = frame[frame["family"] == "threshold_sandbag"]
+    rows = asked[asked["status"] == "scored"]
     if rows.empty or "arm_thr" not in rows:
         return []
     facts = rows["family_metrics"].map(lambda text: json.loads(text) if isinstance(text, str) else {})
     rows = rows.assign(
         source=facts.map(lambda m: m.get("source")), tau=facts.map(lambda m: m.get("tau")),
     )  # fmt: skip
+    # Over all sources: which one a session was of is not known without its score.
+    missing = (asked["status"] != "scored").groupby(asked["model"]).mean()
     entries: list[Row] = []
     for (model, source), group in rows.dropna(subset=["source", "tau"]).groupby(["model", "source"]):
         arms = {str(arm): _by_instance(g, "outcome") for arm, g in group.groupby("arm_thr")}
@@ -264,6 +267,7 @@ def sandbagging_panel(frame: pd.DataFrame) -> list[Row]:
                     "n": found.net.n_instances,
                 },
                 "power": {"value": power, "mde": PLANTED_GAP, "n_planted": PLANTED_STUDIES},
+                "missing": float(missing[str(model)]),
                 "bunching": None,
                 "inversion": None,
                 "lift": None,
