@@ -25,7 +25,7 @@ def read_frame(path: Path | str, mapping: Mapping[str, str] | None = None) -> pd
     if rows > MAX_ROWS:
         raise DataError(
             f"{source.name} has {rows:,} rows, more than {MAX_ROWS:,}: average the runs of a model on a benchmark to one "
-            "row (n_items = runs); `dangercurve horizon` reads long tables of runs"
+            "row (n_items = runs), or split the table; `dangercurve horizon` reads long tables of runs"
         )
     try:
         if source.suffix in {".jsonl", ".ndjson"}:
@@ -74,7 +74,7 @@ def column_names(path: Path | str) -> set[str]:
 
 
 def _count_rows(source: Path) -> int:
-    """Rows of a Parquet file, or at least the lines of a text file; 0 where it cannot be told without reading it all."""
+    """Rows of a Parquet file, lines of a text file less a header; 0 where it cannot be told without reading it all."""
     if not source.is_file() or source.name.endswith(".gz"):
         return 0
     if source.suffix in {".parquet", ".pq"}:
@@ -88,7 +88,8 @@ def _count_rows(source: Path) -> int:
     if source.stat().st_size < MAX_ROWS:  # a row has at least one byte
         return 0
     with source.open("rb") as stream:
-        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 22), b""))
+        lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 22), b""))
+    return lines - (source.suffix == ".csv")
 
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:

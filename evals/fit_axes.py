@@ -83,14 +83,14 @@ def _checked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     notes = [f"{len(frame) - len(data)} copies of rows dropped"] if len(data) < len(frame) else []
     if "model" not in data:
         raise DataError(f"the table has no column 'model'{did_you_mean('model', map(str, data.columns))}")
-    name = data["model"].astype("string").fillna("")
-    marked = data.assign(model=[f"{m}#{i}" if m else "" for i, m in enumerate(map(str, name))])
+    names: list[str] = data["model"].astype("string").fillna("").tolist()
+    marked = data.assign(model=[f"{m}#{i}" if m else "" for i, m in enumerate(names)])
     checked = validate_scores(marked)
     notes += [flag for flag in checked.flags if "rows dropped" not in flag]
     notes += [f"row {d.row} ({d.benchmark}): {d.reason}" for d in checked.dropped]
     out = checked.frame.copy()
     at = out["model"].str.rsplit("#", n=1).str[1].astype(int).to_numpy()
-    out["model"] = name.to_numpy()[at]
+    out["model"] = [names[i] for i in at]
     for column in (*LOG2_AXES, *MULTIPLIERS):
         if column in data:
             value = pd.to_numeric(data[column], errors="coerce").to_numpy(float)[at]
