@@ -37,7 +37,7 @@ RANDOM_COLUMNS = (
     "working_s",
     "store_digest",
 )
-RANDOM_KEYS = ("as_of", "digests", "ledger_head", "transcripts", "attempts", "store_digest", "days")
+RANDOM_KEYS = ("as_of", "digests", "ledger_head", "transcripts", "attempts", "store_digest", "days", "notes")
 POLICY = """
 version: 1
 framework: {id: drill, title: Policy of the fault drills, effective: 2026-11-01}

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from dangercurve._errors import DangercurveError, did_you_mean
+from dangercurve._files import WRITE_ERRORS
 from dangercurve._text import printable
 from dangercurve._version import __version__
 
@@ -93,12 +94,21 @@ def main() -> NoReturn:
     except Exception as exc:
         if os.environ.get("DANGERCURVE_DEBUG"):
             raise
-        click.echo(
-            f"internal error: {type(exc).__name__}: {printable(exc, 1000)}; set DANGERCURVE_DEBUG=1 for the traceback",
-            err=True,
-        )
-        code = 70
+        code = _say(exc)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(exc: Exception) -> int:
+    """One line for an error that no verb expected, and its exit code: a full disk is no error of ours."""
+    if isinstance(exc, OSError) and exc.errno in WRITE_ERRORS:
+        where = f" {printable(exc.filename, 300)}" if exc.filename else ""
+        click.echo(
+            f"error: cannot write{where}: {exc.strerror}; make room or choose another folder", err=True
+        )
+        return 2
+    said = f"{type(exc).__name__}: {printable(exc, 1000)}"
+    click.echo(f"internal error: {said}; set DANGERCURVE_DEBUG=1 for the traceback", err=True)
+    return 70
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from inspect_ai.model import Model, get_model
 
 from dangercurve import _registry
 from dangercurve._errors import ConfigError
-from dangercurve._files import sha256_file, write_atomic
+from dangercurve._files import WRITE_ERRORS, sha256_file, write_atomic
 from dangercurve._text import printable
 from dangercurve.evals.ingest import Ingested, find_logs, ingest_logs
 from dangercurve.evals.study import Cell, Study, cells_of, group_slug
@@ -34,6 +34,7 @@ from dangercurve.evals.study import Cell, Study, cells_of, group_slug
 Tell = Callable[[str], None]
 OWN_PROVIDERS = ("bot/", "sim/")
 LOCAL_PROVIDERS = ("local/", "ladder/")
+UNWRITABLE = tuple(os.strerror(code) for code in WRITE_ERRORS)
 RETRIES = 2
 CONNECTION_RETRIES = 5
 
@@ -168,6 +169,7 @@ def _run_group(study: Study, run: Path, cells: list[Cell], model: Model, done: R
         **config,
     )
     seconds = time.monotonic() - started
+    _require_disk(run, logs)
     done.samples += count
     done.cells += len(cells)
     done.complete &= finished
@@ -179,6 +181,17 @@ def _run_group(study: Study, run: Path, cells: list[Cell], model: Model, done: R
             reason = printable(log.error.message if log.error else log.status, 200)
             done.problems.append(f"{first.model} x {log.eval.task}: {reason}")
     event(run, "group_finished", model=first.model, samples=count, failed=failed, seconds=round(seconds, 2))
+
+
+def _require_disk(run: Path, logs: list[EvalLog]) -> None:
+    """Raise ConfigError where a log could not be written: to go on would record crashes that are none of the model's."""
+    for log in logs:
+        said = log.error.message if log.status != "success" and log.error else ""
+        found = next((text for text in UNWRITABLE if text in said), None)
+        if found:
+            raise ConfigError(
+                f"{run} cannot be written: {found}; mend that and give the same command again, it goes on from there"
+            )
 
 
 def _failed(log: EvalLog) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -11,12 +12,15 @@ from pathlib import Path
 
 from dangercurve._errors import ConfigError
 
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What the file system says where a file cannot be written and no program is to blame."""
+
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it onto `path` if the block ends well, else remove it.
 
-    Raises ConfigError where the folder cannot be written.
+    Raises ConfigError where the folder cannot be written or its disk is full.
     """
     target = Path(path)
     try:
@@ -34,8 +38,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
-    except BaseException:
+    except BaseException as exc:
         temporary.unlink(missing_ok=True)
+        if isinstance(exc, OSError) and exc.errno in WRITE_ERRORS:
+            reason = os.strerror(exc.errno)
+            raise ConfigError(f"cannot write {target}: {reason}; make room or choose another folder") from exc
         raise
 
 
