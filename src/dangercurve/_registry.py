@@ -3,6 +3,7 @@
 from inspect_ai.model import ModelAPI, modelapi
 
 from dangercurve.scorers.monitors import monitor
+from dangercurve.tasks.agentic.amnesia_ops import amnesia_ops
 from dangercurve.tasks.agentic.ops_horizon import ops_horizon
 from dangercurve.tasks.deception.context_cue import context_cue
 from dangercurve.tasks.deception.covert_side_task import covert_side_task
@@ -16,6 +17,7 @@ from dangercurve.tasks.misuse_proxy.toy_vuln import toy_vuln
 from dangercurve.tasks.sets import frozen_set
 
 __all__ = [
+    "amnesia_ops",
     "bot",
     "context_cue",
     "covert_side_task",

@@ -43,6 +43,7 @@ class Episode:
     model_context_full: bool = False
     answering_models: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    forgotten: int = 0
 
     def finished(self) -> bool:
         return (
@@ -106,6 +107,14 @@ class Episode:
                 output, {r.tool_call_id for r in replies if isinstance(r, ChatMessageTool)}
             )
         return replies
+
+    def wiped(self) -> bool:
+        """Whether the world took the participant's memory since this was asked last: then nothing of the conversation
+        is left but the system prompt, and the next turn starts with the brief."""
+        gone, self.forgotten = self.world.forgotten() > self.forgotten, self.world.forgotten()
+        if gone:
+            self.results = []
+        return gone
 
     def _absorb_unparsed(self, output: ModelOutput, cut_off: bool) -> list[ChatMessage]:
         reply = reply_text(output)

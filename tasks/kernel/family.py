@@ -114,6 +114,7 @@ class Family:
 
 _MODULES: dict[str, str] = {
     "ops_horizon": "dangercurve.tasks.agentic.ops_horizon",
+    "amnesia_ops": "dangercurve.tasks.agentic.amnesia_ops",
     "toy_vuln": "dangercurve.tasks.misuse_proxy.toy_vuln",
     "proxy_goal": "dangercurve.tasks.deception.proxy_goal",
     "threshold_sandbag": "dangercurve.tasks.deception.threshold_sandbag",

@@ -57,7 +57,9 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
             error = type(exc).__name__
             raise
         finally:
-            state.messages = messages  # Inspect keeps a copy: what was said since the opening would be in no log
+            state.messages = (
+                messages  # Inspect keeps a copy: what was said since the opening would be in no log
+            )
             state.store.set(STORE_KEY, dump_record(episode.record(limit, error)))
         return state
 
@@ -70,7 +72,8 @@ async def _play(model: Model, episode: Episode, messages: list[ChatMessage], sta
     system = messages[0]
     while not episode.finished():
         turn = episode.turn()
-        if episode.turns and (not episode.interface.multi_turn or episode.interface.name == "text"):
+        anew = len(messages) == 1
+        if anew or (episode.turns and (not episode.interface.multi_turn or episode.interface.name == "text")):
             user = ChatMessageUser(content=turn.text)
             messages[:] = [*messages, user] if episode.interface.multi_turn else [system, user]
         token = current_decision.set(Decision(episode, turn, str(state.sample_id), state.epoch))
@@ -82,3 +85,5 @@ async def _play(model: Model, episode: Episode, messages: list[ChatMessage], sta
         if output.choices:
             messages.append(output.choices[0].message)
         messages.extend(episode.absorb(turn, output))
+        if episode.wiped():
+            messages[:] = [system]

@@ -166,6 +166,11 @@ class World(ABC, Generic[SpecT]):
         """The action of a named bot (`sandbagger`, `tamperer`, `greedy`, ...) where the family has one for it."""
         return None
 
+    def forgotten(self) -> int:
+        """How many of the first journal entries the participant no longer has before it: a world may take its memory.
+        Whenever this grows, the conversation starts again with the system prompt and the brief."""
+        return 0
+
     def offered(self) -> tuple[ActionSpec, ...]:
         """The actions of this instance: all of the family's unless its instances differ in their tools."""
         return self.all_actions()
