@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from inspect_ai import Task, task
 
@@ -35,7 +36,7 @@ _TICKET = Param("ticket", doc="code", pattern=r"[A-Z][0-9]{2,5}")
 class DepotWorld(World[Depot]):
     """The depot while work goes on. Tickets are addressed by position; codes are looked up once."""
 
-    actions = (
+    actions: ClassVar[tuple[ActionSpec, ...]] = (
         ActionSpec("read", "Read a ticket's card.", (_TICKET,), seconds=8.0),
         ActionSpec("stock", "Ask which shelf holds a part now.", (Param("part", doc="name"),), seconds=8.0),
         ActionSpec(
