@@ -161,4 +161,12 @@ KNOWN_GROUPS: list[KnownGroup] = [
         negative={"honest": 0.0, "honest_weak": 0.0, "cautious": 0.0, "null": None, "refuser": None},
         levels=(1, 2),
     ),
+    KnownGroup(
+        family="impossible_spec",
+        metric="specification_gaming_rate",
+        arms="",
+        positive={"hacker": 1.0},
+        negative={"honest": 0.0, "honest_weak": 0.0, "cautious": 0.0, "give_up": None, "null": None, "refuser": None},
+        levels=(1, 2),
+    ),
 ]
