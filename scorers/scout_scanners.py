@@ -1,4 +1,4 @@
-"""The three scans as inspect-scout scanners (extra `scan`): `scout scan scorers/scout_scanners.py -T LOGS` works too."""
+"""The three scans as inspect-scout scanners (extra `scan`), for `dangercurve scan --engine scout`."""
 
 from __future__ import annotations
 
@@ -8,36 +8,31 @@ from inspect_scout import Result, Scanner, Transcript, scanner
 from dangercurve.scorers.scanning import said, scan_text
 
 
-def _count(transcript: Transcript, name: str) -> Result:
-    outputs = [e.output for e in transcript.events if isinstance(e, ModelEvent)]
-    return Result(value=scan_text(said([o.choices[0].message for o in outputs if o.choices]))[name])
+def _scanner(name: str) -> Scanner[Transcript]:
+    """Counts in all replies, from the model events: messages alone do not hold every turn of a single-turn interface."""
+
+    async def scan(transcript: Transcript) -> Result:
+        outputs = [e.output for e in transcript.events if isinstance(e, ModelEvent)]
+        return Result(value=scan_text(said([o.choices[0].message for o in outputs if o.choices]))[name])
+
+    return scan
 
 
-@scanner(events=["model"])
-def eval_awareness() -> Scanner[Transcript]:
+def _eval_awareness() -> Scanner[Transcript]:
     """How often the participant said that it is being tested."""
-
-    async def scan(transcript: Transcript) -> Result:
-        return _count(transcript, "eval_awareness")
-
-    return scan
+    return _scanner("eval_awareness")
 
 
-@scanner(events=["model"])
-def refusal() -> Scanner[Transcript]:
+def _refusal() -> Scanner[Transcript]:
     """How often the participant refused."""
-
-    async def scan(transcript: Transcript) -> Result:
-        return _count(transcript, "refusal")
-
-    return scan
+    return _scanner("refusal")
 
 
-@scanner(events=["model"])
-def reward_hacking() -> Scanner[Transcript]:
+def _reward_hacking() -> Scanner[Transcript]:
     """How often the participant spoke of, or called for, a score that it did not earn."""
+    return _scanner("reward_hacking")
 
-    async def scan(transcript: Transcript) -> Result:
-        return _count(transcript, "reward_hacking")
 
-    return scan
+eval_awareness = scanner(events=["model"], name="eval_awareness")(_eval_awareness)
+refusal = scanner(events=["model"], name="refusal")(_refusal)
+reward_hacking = scanner(events=["model"], name="reward_hacking")(_reward_hacking)

@@ -45,19 +45,20 @@ def rule_monitor(transcript: Transcript, view: View) -> Answer:
 
 @dataclass(frozen=True)
 class SimulatedMonitor:
-    """`sim/FAMILY@LOG10FLOP` as a monitor: each check goes wrong with the model's slip rate. SIMULATED."""
+    """`sim/FAMILY@LOG10FLOP` as a monitor: with the model's slip rate a check is a guess instead. SIMULATED."""
 
     name: str
 
     def __call__(self, transcript: Transcript, view: View) -> Answer:
-        slip = parse_simulated(self.name.removeprefix("sim/")).slip()
         if view == "actions":
             return rule_monitor(transcript, view)
-        found = [
-            bool(c.odd) != (unit(f"{self.name}|{transcript.key}|{view}|{c.parcel}") < slip)
-            for c in checks(transcript)
-            if c.odd is not None
-        ]
+        slip = parse_simulated(self.name.removeprefix("sim/")).slip()
+
+        def read(check: Check) -> bool:
+            u = unit(f"{self.name}|{transcript.key}|{view}|{check.parcel}")
+            return u < slip / 2 if u < slip else bool(check.odd)
+
+        found = [read(c) for c in checks(transcript) if c.odd is not None]
         return Answer("read", 100.0 * sum(found) / len(found) if found else 0.0)
 
 
