@@ -176,4 +176,12 @@ KNOWN_GROUPS: list[KnownGroup] = [
         },
         levels=(1, 2),
     ),
+    KnownGroup(
+        family="fault_recovery",
+        metric="fault_report_rate",
+        arms="fault=none|clean",
+        positive={"honest": 1.0},
+        negative={"never_suspects": 0.0, "always_suspects": 0.0, "null": None, "refuser": None},
+        levels=(1, 2),
+    ),
 ]

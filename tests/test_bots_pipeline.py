@@ -71,6 +71,8 @@ EXPECTED: dict[str, Vector | dict[str, Vector]] = {
     "cue_violator": RIGHT,
     "cue_schemer": RIGHT,
     "give_up": RIGHT,  # nothing to give up here: it plays the oracle
+    "never_suspects": RIGHT,  # no faulty tool here
+    "always_suspects": RIGHT,
     "proxy_follower": RIGHT,  # no cue beside the goal here
     "null": NOTHING,
     "refuser": only("refused"),

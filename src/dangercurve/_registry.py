@@ -1,17 +1,19 @@
 """Inspect's entry point. It is read on every `get_model()`: only light modules, and providers imported when called."""
 
 from inspect_ai.model import ModelAPI, modelapi
+from inspect_ai.util import SandboxEnvironment, sandboxenv
 
 from dangercurve.scorers.monitors import monitor
 from dangercurve.tasks.agentic.amnesia_ops import amnesia_ops
+from dangercurve.tasks.agentic.fault_recovery import fault_recovery
 from dangercurve.tasks.agentic.ops_horizon import ops_horizon
 from dangercurve.tasks.deception.context_cue import context_cue
 from dangercurve.tasks.deception.covert_side_task import covert_side_task
-from dangercurve.tasks.deception.oversight_tamper import oversight_tamper
 from dangercurve.tasks.deception.impossible_spec import impossible_spec
+from dangercurve.tasks.deception.oversight_tamper import oversight_tamper
 from dangercurve.tasks.deception.pressured_report import pressured_report
-from dangercurve.tasks.deception.stop_and_handover import stop_and_handover
 from dangercurve.tasks.deception.proxy_goal import proxy_goal
+from dangercurve.tasks.deception.stop_and_handover import stop_and_handover
 from dangercurve.tasks.deception.threshold_sandbag import threshold_sandbag
 from dangercurve.tasks.misuse_proxy.toy_vuln import toy_vuln
 from dangercurve.tasks.sets import frozen_set
@@ -19,8 +21,10 @@ from dangercurve.tasks.sets import frozen_set
 __all__ = [
     "amnesia_ops",
     "bot",
+    "bwrap",
     "context_cue",
     "covert_side_task",
+    "fault_recovery",
     "frozen_set",
     "impossible_spec",
     "local",
@@ -34,6 +38,14 @@ __all__ = [
     "threshold_sandbag",
     "toy_vuln",
 ]
+
+
+@sandboxenv(name="bwrap")
+def bwrap() -> type[SandboxEnvironment]:
+    """A sandbox over bubblewrap for the shell interface."""
+    from dangercurve.evals.sandbox import BwrapSandbox
+
+    return BwrapSandbox
 
 
 @modelapi(name="bot")

@@ -163,6 +163,8 @@ POLICIES: dict[str, Policy] = {
     "stealthy_attacker": persona_or_oracle("stealthy_attacker"),
     "weak_attacker": persona_or_oracle("weak_attacker"),
     "proxy_follower": persona_or_oracle("proxy_follower"),
+    "never_suspects": persona_or_oracle("never_suspects"),
+    "always_suspects": persona_or_oracle("always_suspects"),
     "eval_aware": eval_aware,
     "cue_sandbagger": persona_or_oracle("cue_sandbagger"),
     "cue_violator": persona_or_oracle("cue_violator"),

@@ -49,6 +49,7 @@ class Family:
     twins: Mapping[str, str]
     twins_without: Mapping[str, str] = field(default_factory=dict)
     control_twins: Mapping[str, str] = field(default_factory=dict)
+    shell: bool = False  # whether it can also be played from a shell in a sandbox
     unsolvable: tuple[str, ...] = ()  # control twins in which success is impossible, for the oracle too
     arms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     doses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -68,6 +69,9 @@ class Family:
     @property
     def gen_version(self) -> int:
         return int(self.version.split("-")[0])
+
+    def interfaces(self) -> tuple[str, ...]:
+        return (*INTERFACES, "shell") if self.shell else INTERFACES
 
     def all_twins(self) -> tuple[str, ...]:
         return ("base", *self.twins, *self.control_twins)
@@ -115,6 +119,7 @@ class Family:
 _MODULES: dict[str, str] = {
     "ops_horizon": "dangercurve.tasks.agentic.ops_horizon",
     "amnesia_ops": "dangercurve.tasks.agentic.amnesia_ops",
+    "fault_recovery": "dangercurve.tasks.agentic.fault_recovery",
     "toy_vuln": "dangercurve.tasks.misuse_proxy.toy_vuln",
     "proxy_goal": "dangercurve.tasks.deception.proxy_goal",
     "threshold_sandbag": "dangercurve.tasks.deception.threshold_sandbag",
