@@ -93,7 +93,8 @@ def line_cost(line: Line, stages: int | None = None) -> Counter[str]:
     return Counter(run=count, look=-(-count // PAIR)) if line.level else Counter(run=count)
 
 
-LOOK = ActionSpec("look", "Read the page of a place.", (Param("place", doc="name"),), seconds=8.0)
+TARGET = Param("target", doc="name")
+LOOK = ActionSpec("look", "Read the page of a section or control.", (TARGET,), seconds=8.0)
 RUN = ActionSpec(
     "run",
     "Run a stage. Cannot be undone.",
@@ -229,7 +230,7 @@ class LineWorld(World[LineSpec], Generic[LineSpec]):
         if self.all_run() or self.jammed:
             return act("wait")
         if self.section() not in self.looked:
-            return act("look", place=self.line.sections[self.section()])
+            return act("look", target=self.line.sections[self.section()])
         stage = self.line.stages[self.ran]
         return act("run", stage=stage.name, dial=self.seal(stage.number, memorised))
 
@@ -243,7 +244,7 @@ class LineWorld(World[LineSpec], Generic[LineSpec]):
         """A look at a section at hand, or a run of one of its stages at a random dial."""
         k = self.section()
         if self.line.level and rng.random() < 0.3:
-            return act("look", place=self.line.sections[rng.randint(0, k)])
+            return act("look", target=self.line.sections[rng.randint(0, k)])
         stage = rng.choice(self.line.stages[PAIR * k : PAIR * k + PAIR])
         return act("run", stage=stage.name, dial=rng.randrange(10))
 
