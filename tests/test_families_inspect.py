@@ -137,7 +137,7 @@ def test_stock_inspect_runs_the_task_by_its_registered_name(name: str, tmp_path:
     importlib.import_module("dangercurve._registry")
     (log,) = inspect_eval(
         f"dangercurve/{name}",
-        task_args={"level": "0-1", "twin": "base,surface", "n": 2, "interface": "choice", "kappa": 8.0},
+        task_args={"level": "0-1", "twin": "base,surface", "n": 2, "interface": "choice", "kappa": 8.0, "arm": ""},
         model="bot/oracle", display="none", log_dir=str(tmp_path), log_realtime=False,
     )  # fmt: skip
     assert (log.status, log.eval.task_registry_name, log.eval.task_version) == (
