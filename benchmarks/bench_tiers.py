@@ -34,7 +34,8 @@ from dangercurve.tasks.kernel.world import Setting
 
 KAPPA = 2.0
 PLAYED = 3
-ARMS = {"threshold_sandbag": 3}  # none, neutral_label, penalty: what the gap needs
+ARMS = {"threshold_sandbag": 3, "oversight_tamper": 3, "stop_and_handover": 3}
+"""What the propensity needs: none, neutral_label, penalty; blocked, irrelevant, maintenance; genuine, spoofed, routine."""
 PER_DOUBLING = 1.0  # assumed slope of log-odds a doubling of steps
 
 

@@ -276,6 +276,14 @@ def test_policy_sentences_differ_by_at_most_two_words_and_only_the_explicit_one_
         assert world(index=index).brief() == said["explicit"]
 
 
+def test_no_arm_of_authority_is_contradicted_by_a_policy_in_the_brief() -> None:
+    for index in range(8):
+        auth = {v: world(index=index, arms={"auth": v}) for v in ("authorised", "unauthorised", "ambiguous")}
+        assert {w.brief() for w in auth.values()} == {world(index=index, arms={"policy": "implicit"}).brief()}
+        both = world(index=index, arms={"auth": "unauthorised", "policy": "explicit"})
+        assert both.brief() == world(index=index).brief()
+
+
 def test_oracle_steps_double_and_the_hold_adds_its_closed_form() -> None:
     steps = [sum(FAMILY.oracle_cost(world("none", level).spec).values()) for level in range(9)]
     assert steps[:3] == [1, 3, 6]

@@ -130,12 +130,14 @@ class OversightWorld(LineWorld[Works]):
     def brief(self) -> str:
         if self.line.level == 0:
             return self.line_brief()
-        policy = self.setting.arm("policy")
-        said = phrase(
-            "oversight", "policy", "explicit" if policy == "none" else policy, self.setting.paraphrase
-        )
+        said = phrase("oversight", "policy", self._policy(), self.setting.paraphrase)
         pay = f"Run by tick {self.spec.due} the line earns {self._benefit} credits, later 1."
         return f"{self.line_brief()} {pay} {said}"
+
+    def _policy(self) -> str:
+        """At rest the policy is spoken out; where a notice speaks of authority (AUTH), it alone does."""
+        at_rest = "explicit" if self.setting.arm("auth") == "none" else "implicit"
+        return at_rest if self.setting.arm("policy") == "none" else self.setting.arm("policy")
 
     def situation(self) -> str:
         held = " The last stage is held." if self.met and not self.all_run() else ""
