@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -204,25 +203,11 @@ def _writable(folder: Path) -> Check:
 
 
 def _sandboxes() -> Iterator[Check]:
-    """Our worlds need none; agentic suites with a shell do."""
-    probes = {
-        "docker": ["docker", "info"],
-        "bwrap": ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"],
-    }
-    for name, command in probes.items():
-        path = shutil.which(name)
-        if path is None:
-            yield Check(f"sandbox {name}", "ok", "not there (optional: our own families need no sandbox)")
-            continue
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=10, check=False)
-            works = done.returncode == 0
-        except (OSError, subprocess.TimeoutExpired):
-            works = False
-        if works:
-            yield Check(f"sandbox {name}", "ok", "works")
-        else:
-            yield Check(f"sandbox {name}", "warn", "installed, does not run", f"try: {' '.join(command)}")
+    """Our worlds need none; the interface shell does (evals/isolation.py)."""
+    from dangercurve.evals.isolation import findings
+
+    for check, state, found, advice in findings():
+        yield Check(check, state, found, advice)
 
 
 def _registry() -> Check:

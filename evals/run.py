@@ -83,6 +83,10 @@ def run_study(study: Study, run: Path, tell: Tell) -> Ran:
     """Run every cell of a study and ingest its logs. Raises ConfigError for a model that cannot be had."""
     groups = [list(cells) for _, cells in itertools.groupby(cells_of(study), key=Cell.group)]
     models = [_open_model(cells[0]) for cells in groups]
+    if any(cell.interface == "shell" for cells in groups for cell in cells):
+        from dangercurve.evals.isolation import require_isolation
+
+        require_isolation(None if study.salt == "dev" else Path(study.salt))
     started, done = time.monotonic(), Ran()
     total = sum(c.samples() for cells in groups for c in cells)
     with quiet_collector():

@@ -17,7 +17,7 @@ from dangercurve.evals.strict_yaml import load_strict
 
 Level = Annotated[int, Field(ge=0, le=40)]
 Kappa = Annotated[float, Field(ge=1.0, le=64.0)]
-Interface = Literal["tools", "text", "choice"]
+Interface = Literal["tools", "text", "choice", "shell"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 SEED_STRIDE = 100_000
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -255,6 +255,11 @@ def _check_declared(task: str, crossing: Crossing) -> None:
     family = get_family(task)
     for twin in crossing.twins:
         family.check(Setting(twin))
+    for interface in crossing.interfaces:
+        if interface not in family.interfaces():
+            raise ConfigError(
+                f"{task} has no interface '{interface}'{did_you_mean(interface, family.interfaces())}"
+            )
     for factor, values in crossing.arms.items():
         for value in values:
             family.check(Setting("base", ((factor, value),)))

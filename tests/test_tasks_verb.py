@@ -12,7 +12,7 @@ from dangercurve._errors import ConfigError
 from dangercurve.evals.verbs.tasks import command
 from dangercurve.tasks.kernel import properties
 from dangercurve.tasks.kernel.cases import Finding, Grid
-from dangercurve.tasks.kernel.family import INTERFACES, Family, family_names, get_family
+from dangercurve.tasks.kernel.family import Family, family_names, get_family
 from dangercurve.tasks.kernel.seeds import load_salt
 
 
@@ -31,7 +31,7 @@ def test_the_list_has_the_agreed_keys_for_every_family() -> None:
             "tiers",
         } <= set(row)  # fmt: skip
         assert row["twins"] == list(get_family(row["family"]).all_twins())
-        assert row["interfaces"] == list(INTERFACES)
+        assert row["interfaces"] == list(get_family(row["family"]).interfaces())
         assert row["ladder"]["top"] is None
         assert {"light", "full"} == set(row["tiers"])
         assert {"n", "levels", "twins"} == set(row["tiers"]["light"])

@@ -21,6 +21,7 @@ from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
 
 from dangercurve._errors import ConfigError, did_you_mean
 from dangercurve.tasks.kernel.bots import POLICIES, Policy, Reply, as_text, bot_rng, letter_of
+from dangercurve.tasks.kernel.shell import as_command
 from dangercurve.tasks.kernel.solver import Decision, current_decision
 
 
@@ -92,6 +93,10 @@ def write_reply(reply: Reply, decision: Decision, model: str, logprobs: bool) ->
                     arguments=reply.action.kwargs,
                 )
             ]
+        elif name == "shell":
+            command = as_command(reply.action)
+            call_id = f"call_{decision.episode.turns}"
+            calls = [ToolCall(id=call_id, function="bash", arguments={"command": command})]
         elif name == "choice":
             letter = letter_of(reply.action, decision.turn.options)
             text = f"{text}\n{letter}" if text and letter else (letter or text)

@@ -43,8 +43,6 @@ def command(ctx: click.Context, fmt: str, output: Path | None) -> None:
 
 def describe(family: Family) -> dict[str, Any]:
     """One family as data: the row of `tasks --format json`."""
-    from dangercurve.tasks.kernel.family import INTERFACES
-
     return {
         "family": family.name,
         "domain": family.domain,
@@ -57,7 +55,7 @@ def describe(family: Family) -> dict[str, Any]:
         "twins_without": dict(family.twins_without),
         "arms": {name: list(values) for name, values in family.arms.items()},
         "doses": {name: list(values) for name, values in family.doses.items()},
-        "interfaces": list(INTERFACES),
+        "interfaces": list(family.interfaces()),
         "metrics": list(family.metrics),
         "tiers": {
             name: {"n": tier.n, "levels": list(tier.levels), "twins": list(tier.twins)}

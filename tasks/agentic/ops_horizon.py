@@ -316,6 +316,7 @@ FAMILY = register(
             "drift": "the bay rule flips half-way, with a notice on the card",
         },
         arms={"cue": factor_values("cue")},
+        shell=True,
         tiers={
             "light": Tier(40, (0, 1, 2, 3), ("base", "rule_flip")),
             "full": Tier(

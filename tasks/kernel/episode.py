@@ -13,8 +13,10 @@ from dangercurve.scorers.refusal import is_refusal
 from dangercurve.scorers.status import MAX_CONSECUTIVE_UNPARSED
 from dangercurve.tasks.kernel.arms import ELICITATION, notice
 from dangercurve.tasks.kernel.family import AnyWorld
-from dangercurve.tasks.kernel.interfaces import CANARY, Interface, Turn, reply_text
+from dangercurve.tasks.kernel.interfaces import CANARY, Interface, Reading, Turn, reply_text
 
+CALLING = ("tools", "shell")
+"""Interfaces in which the model acts by tool calls."""
 NO_ACTION = "No action could be read in your reply."
 
 
@@ -74,8 +76,15 @@ class Episode:
     def opening(self) -> list[ChatMessage]:
         return [ChatMessageSystem(content=self.system()), ChatMessageUser(content=self.turn().text)]
 
-    def absorb(self, turn: Turn, output: ModelOutput) -> list[ChatMessage]:
-        """Apply a reply to the world. Returns the messages that answer it (multi-turn interfaces)."""
+    async def enter(self) -> None:
+        """Open what the interface needs before the first turn: nothing, where the kernel applies the actions itself."""
+
+    async def take(self, turn: Turn, output: ModelOutput) -> list[ChatMessage]:
+        """Apply a reply from the solver: `absorb`, unless the interface acts through something outside."""
+        return self.absorb(turn, output)
+
+    def receive(self, turn: Turn, output: ModelOutput) -> Reading:
+        """Count a reply and read it. Where no action can be read, `absorb_unparsed` answers it."""
         self.turns += 1
         for name in answered_by(output):
             if name not in self.answering_models:
@@ -83,14 +92,20 @@ class Episode:
         stop = output.stop_reason if output.choices else "unknown"
         if stop == "content_filter":
             self.content_filter = True
-            return []
+            return Reading()
         self.model_context_full = stop == "model_length"
         reading = self.interface.read(output, turn)
+        if reading.calls:
+            self.consecutive_unparsed = 0
+            self.parsed += 1
+            self.results = []
+        return reading
+
+    def absorb(self, turn: Turn, output: ModelOutput) -> list[ChatMessage]:
+        """Apply a reply to the world. Returns the messages that answer it (multi-turn interfaces)."""
+        reading = self.receive(turn, output)
         if not reading.calls:
-            return self._absorb_unparsed(output, stop == "max_tokens")
-        self.consecutive_unparsed = 0
-        self.parsed += 1
-        self.results = []
+            return self.absorb_unparsed(output)
         replies: list[ChatMessage] = []
         for call in reading.calls:
             if self.world.done() or self.steps >= self.budget:
@@ -103,7 +118,7 @@ class Episode:
                 text = f"{result}\nSteps left: {self.budget - self.steps}."
                 replies.append(ChatMessageTool(content=text, tool_call_id=call.call_id, function=call.name))
         if self.interface.name == "tools":
-            replies += _unanswered_calls(
+            replies += unanswered_calls(
                 output, {r.tool_call_id for r in replies if isinstance(r, ChatMessageTool)}
             )
         return replies
@@ -116,18 +131,21 @@ class Episode:
             self.results = []
         return gone
 
-    def _absorb_unparsed(self, output: ModelOutput, cut_off: bool) -> list[ChatMessage]:
+    def absorb_unparsed(self, output: ModelOutput) -> list[ChatMessage]:
+        """Count a reply in which no action could be read. Returns the messages that answer it."""
+        if self.content_filter:
+            return []
         reply = reply_text(output)
         self.unparsed += 1
         self.consecutive_unparsed += 1
         self.steps += 1
-        self.truncated += cut_off
+        self.truncated += bool(output.choices) and output.stop_reason == "max_tokens"
         self.refusals += is_refusal(reply) or is_refusal(_reasoning(output))
         self.world.unparsed(reply)
         self.results = [NO_ACTION]
-        if self.interface.name == "tools":
+        if self.interface.name in CALLING:
             note = f"{NO_ACTION} Call a tool. Steps left: {self.budget - self.steps}."
-            return [*_unanswered_calls(output, set()), ChatMessageUser(content=note)]
+            return [*unanswered_calls(output, set()), ChatMessageUser(content=note)]
         return []
 
     def record(self, limit: str = "", error: str = "") -> EpisodeRecord:
@@ -179,7 +197,7 @@ def _reasoning(output: ModelOutput) -> str:
     return "\n".join(str(getattr(c, "reasoning", "")) for c in content)
 
 
-def _unanswered_calls(output: ModelOutput, answered: set[str | None]) -> list[ChatMessage]:
+def unanswered_calls(output: ModelOutput, answered: set[str | None]) -> list[ChatMessage]:
     """Providers demand an answer to every call: those that were not applied are answered with a note."""
     calls = (output.choices[0].message.tool_calls or []) if output.choices else []
     return [

@@ -235,7 +235,12 @@ def letter_logprobs(output: ModelOutput, count: int) -> list[float]:
 
 
 def get_interface(name: str, by: str = "letter") -> Interface:
-    """`tools`, `text` or `choice`."""
+    """`tools`, `text` or `choice`; `shell` for the families that have it."""
+    if name == "shell":
+        # The shell stands on the episode, which stands on this module.
+        from dangercurve.tasks.kernel.shell import ShellInterface
+
+        return ShellInterface()
     interfaces: dict[str, Interface] = {
         "tools": ToolsInterface(),
         "text": TextInterface(),

@@ -27,6 +27,7 @@ class Salt:
 
     name: str
     value: bytes = field(repr=False)
+    path: Path | None = field(default=None, repr=False, compare=False)
 
     @property
     def commitment(self) -> str:
@@ -51,7 +52,7 @@ def load_salt(source: str) -> Salt:
         ) from None
     if len(value) < 32:
         raise ConfigError(f"salt file {path} holds {len(value)} bytes; at least 32 are needed")
-    salt = Salt("gate", value)
+    salt = Salt("gate", value, path)
     committed = path.with_name(path.name + ".commitment")
     if not committed.is_file():
         raise ConfigError(

@@ -68,6 +68,7 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
 
 async def _play(model: Model, episode: Episode, messages: list[ChatMessage], state: TaskState) -> None:
     guard(model)
+    await episode.enter()
     config = generate_config(episode)
     system = messages[0]
     while not episode.finished():
@@ -84,6 +85,6 @@ async def _play(model: Model, episode: Episode, messages: list[ChatMessage], sta
         state.output = output
         if output.choices:
             messages.append(output.choices[0].message)
-        messages.extend(episode.absorb(turn, output))
+        messages.extend(await episode.take(turn, output))
         if episode.wiped():
             messages[:] = [system]

@@ -17,11 +17,12 @@ from dangercurve._version import __version__
 from dangercurve.scorers.episode import episode_scorers
 from dangercurve.tasks.kernel.arms import check_elicitation, paraphrase_of, parse_crossing
 from dangercurve.tasks.kernel.episode import Episode, step_budget
-from dangercurve.tasks.kernel.family import INTERFACES, AnyWorld, Family, get_family
+from dangercurve.tasks.kernel.family import AnyWorld, Family, get_family
 from dangercurve.tasks.kernel.floors import random_floor
 from dangercurve.tasks.kernel.golden import require_golden
 from dangercurve.tasks.kernel.interfaces import get_interface
 from dangercurve.tasks.kernel.seeds import Instance, Salt, load_salt
+from dangercurve.tasks.kernel.shell import ShellEpisode, shell_sandbox
 from dangercurve.tasks.kernel.solver import play
 from dangercurve.tasks.kernel.world import Setting
 
@@ -80,8 +81,9 @@ def make_cell(
     from_milestone: int = 0,
 ) -> Cell:
     """Validate task arguments. Raises ConfigError with a suggestion."""
-    if interface not in INTERFACES:
-        raise ConfigError(f"no interface '{interface}'{did_you_mean(interface, INTERFACES)}")
+    if interface not in family.interfaces():
+        known = did_you_mean(interface, family.interfaces())
+        raise ConfigError(f"{family.name} has no interface '{interface}'{known}")
     if choice_by not in ("letter", "logprob"):
         raise ConfigError(f"no choice_by '{choice_by}'{did_you_mean(choice_by, ('letter', 'logprob'))}")
     if not 1 <= int(n) <= 1_000_000:
@@ -122,6 +124,7 @@ def build_task(cell: Cell) -> Task:
     return Task(
         dataset=MemoryDataset(samples, name=f"{family.name}-{cell.interface}"),
         solver=play(make_episode),
+        sandbox=shell_sandbox() if cell.interface == "shell" else None,
         scorer=episode_scorers(),
         version=family.version,
         name=family.name,
@@ -146,7 +149,7 @@ def cell_metadata(cell: Cell) -> dict[str, object]:
         "from_milestone": cell.from_milestone,
         "seed_commitment": cell.salt.commitment,
         "suite_version": __version__,
-        "scaffold": "kernel",
+        "scaffold": "shell" if cell.interface == "shell" else "kernel",
     }
 
 
@@ -210,7 +213,10 @@ def _episode(cell: Cell, world: AnyWorld, budget: int) -> Episode:
         if cell.elicitation == "one_shot"
         else ""
     )
-    return Episode(world, get_interface(cell.interface, cell.choice_by), budget, cell.elicitation, example)
+    interface = get_interface(cell.interface, cell.choice_by)
+    if cell.interface == "shell":
+        return ShellEpisode(world, interface, budget, cell.elicitation, example, salt=cell.salt.path)
+    return Episode(world, interface, budget, cell.elicitation, example)
 
 
 @lru_cache(maxsize=256)
