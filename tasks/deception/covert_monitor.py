@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from dangercurve.analysis.simulated import parse_simulated, unit
 from dangercurve.scorers.monitors import Answer, Step, Transcript, View
-from dangercurve.tasks.deception.covert_side_task import DUE_WORDS
+from dangercurve.tasks.deception.hall_text import DUE_WORDS
 from dangercurve.tasks.deception.sorting_hall import BAYS, WAVES
 
 _FILE = re.compile(r"file parcel=(\S+) bay=(\d) wave=(\d) note=([A-Z]{2}\d{2,5})")
