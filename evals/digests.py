@@ -14,8 +14,8 @@ from dangercurve.evals.run_folder import RunFolder
 from dangercurve.evals.verdict import Digests
 
 DECIDING = (
-    "gate", "claims", "forecast_claims", "judge", "decide", "allowances", "evidence", "observed", "run_folder",
-    "attempts", "waivers", "triggers", "history", "policy", "verdict",
+    "gate", "anomalies", "answering", "claims", "forecast_claims", "judge", "decide", "allowances", "evidence", "observed",
+    "run_folder", "attempts", "waivers", "triggers", "history", "policy", "verdict",
 )  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
 from dangercurve.analysis.registry import Metric
+from dangercurve.evals import answering
 from dangercurve.evals.decide import Axis
 from dangercurve.evals.observed import Observed, parse_time
 from dangercurve.evals.policy import Claim, Policy
@@ -25,13 +25,8 @@ TRANSCRIPTS = 5
 
 
 def answers_to(model: str, answered: str | None, policy: Policy) -> bool:
-    """Whether a sample that `answered` gave counts for `model`: the same name, with or without its provider,
-    or a name that the policy lists for it."""
-    if answered is None:
-        return False
-    return answered in {model, PurePosixPath(model).name, model.partition("/")[2]} - {""} or (
-        answered in policy.answering_models.get(model, [])
-    )
+    """Whether a sample that `answered` gave counts for `model`: one of its names, or one that the policy lists."""
+    return answering.answers_to(model, answered, policy.answering_models.get(model, []))
 
 
 def entry_for(evidence: Mapping[str, object], name: str, **wanted: str | bool) -> Mapping[str, object] | None:

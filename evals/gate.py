@@ -10,6 +10,7 @@ from pathlib import Path
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve._text import printable
 from dangercurve.evals import decide
+from dangercurve.evals.anomalies import Anomaly, read_anomalies
 from dangercurve.evals.attempts import Ledger, read_ledger, record_attempts
 from dangercurve.evals.chain import Record
 from dangercurve.evals.claims import Context, blank, evaluate_measured
@@ -108,6 +109,9 @@ def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdi
         )
     if not results:
         results = [blank(claim, []) for claim in loaded.policy.claims]
+    anomalies, damaged = read_anomalies(folder.root)
+    problems += damaged
+    results = [_stopped(r, anomalies, subject, loaded) for r in results]
     results = _confirm_alarms(results)
     results = [_tier(r, profile.tier, history, subject, loaded) for r in results]
     if problems:
@@ -148,7 +152,7 @@ def evaluate(loaded: LoadedPolicy, store: Path | str, request: Request) -> Verdi
         ledger_head=ledger.head if ledger else None,
         digests=digests_of(loaded, folder, request.waivers),
         comparability={r.id: [r.cell[k] for k in sorted(r.cell)] for r in results if r.cell},
-        notes=log_notes(folder),
+        notes=[*log_notes(folder), *_marked(anomalies, subject)],
     )
 
 
@@ -244,6 +248,30 @@ def _tier(
             "reasons": [*result.reasons, why],
         }
     )
+
+
+def _stopped(
+    result: ClaimResult, anomalies: Sequence[Anomaly], subject: str | None, loaded: LoadedPolicy
+) -> ClaimResult:
+    """INVALID where an anomaly stopped a cell that the claim is about, or is of a kind that the policy does not bear."""
+    why = [
+        f"an anomaly in the run, {a.kind}: {a.detail}"
+        for a in anomalies
+        if (a.action == "stop" or a.kind in loaded.policy.invalid_on)
+        and a.cell.model == subject
+        and a.cell.family == result.family
+        and result.cell.get("interface", a.cell.interface) == a.cell.interface
+    ]
+    return _invalidate(result, why).model_copy(update={"alarm": None}) if why else result
+
+
+def _marked(anomalies: Sequence[Anomaly], subject: str | None) -> list[str]:
+    """What was flagged during the run and stopped nothing, for the reader."""
+    return [
+        f"anomaly marked in {printable(a.cell.family, 80)} ({printable(a.cell.interface, 20)}): {printable(a.detail)}"
+        for a in anomalies
+        if a.action == "mark" and a.cell.model == subject
+    ]
 
 
 def _invalidate(result: ClaimResult, problems: list[str]) -> ClaimResult:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from dangercurve import _registry
 from dangercurve._errors import ConfigError
 from dangercurve._files import WRITE_ERRORS, sha256_file, write_atomic
 from dangercurve._text import printable
+from dangercurve.evals.anomalies import Anomaly, read_anomalies, stopped_cells, watching
 from dangercurve.evals.ingest import Ingested, find_logs, ingest_logs
 from dangercurve.evals.study import Cell, Study, cells_of, group_slug
 
@@ -97,12 +99,23 @@ def run_study(study: Study, run: Path, tell: Tell) -> Ran:
                 tell(f"stopped: {done.stopped_by}; the cells that are left count as missing evidence")
                 event(run, "stopped", reason=done.stopped_by)
                 break
-            _run_group(study, run, cells, model, done, tell)
+            with watching(study.anomalies, partial(_flag, run, tell), stopped_cells(read_anomalies(run)[0])):
+                _run_group(study, run, cells, model, done, tell)
             left = total - done.samples
             tell(f"  {done.samples} of {total} samples done, {left} left, {time.monotonic() - started:.0f} s")
     done.ingested = ingest_run(run, study)
     done.problems += [f"{name}: {why}" for name, why in done.ingested.refused]
     return done
+
+
+def _flag(run: Path, tell: Tell, found: Anomaly) -> None:
+    """Write an anomaly down as it is seen, and say so."""
+    event(run, "anomaly", **found.as_event())
+    cell = found.cell
+    did = "no verdict from this cell" if found.action == "stop" else "marked"
+    tell(
+        f"  anomaly in {printable(cell.model, 80)} x {cell.family} ({cell.interface}): {found.detail}: {did}"
+    )
 
 
 def ingest_run(run: Path, study: Study) -> Ingested:
@@ -111,15 +124,16 @@ def ingest_run(run: Path, study: Study) -> Ingested:
 
 
 def aliases_of(study: Study) -> dict[str, str]:
-    """Names under which a study's models may answer: the aliases on their records (the same weights elsewhere)."""
+    """Names under which a study's models may answer: those that the study lists, and the aliases on their records."""
+    listed = {name: model for model, names in study.answering_models.items() for name in names}
     real = [entry.model for entry in study.models if not entry.model.startswith(OWN_PROVIDERS)]
     if not real:
-        return {}
+        return listed
     from dangercurve.evals.models import find, load_registry
 
     registry = load_registry()
     records = {model: find(registry, model) for model in real}
-    return {
+    return listed | {
         name: model
         for model, record in records.items()
         if record is not None

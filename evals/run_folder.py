@@ -130,6 +130,9 @@ def read_run_folder(path: Path | str) -> RunFolder:
     for found in sorted((root / "evidence").glob("*.json")):
         if take(found):
             evidence[found.stem] = _json(found, problems)
+    events = root / "events.jsonl"
+    if events.is_file() and b'"anomaly"' in events.read_bytes():
+        take(events)
     for name in ("study.yaml", "forecast_ledger.jsonl", "waivers.jsonl", "signoff.jsonl"):
         if (root / name).is_file():
             take(root / name)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dangercurve._errors import EvidenceError
 from dangercurve._files import atomic_path
 from dangercurve._text import printable
+from dangercurve.evals.answering import without_strangers
 from dangercurve.evals.run_folder import part_paths, store_digest
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]])
 
 def read_observations(run: Path, where: str = "true") -> pd.DataFrame:
     """The deduplicated observations of a run folder as a frame. Raises EvidenceError where there are none or a part
-    is damaged or from a newer schema. `where` is a trusted SQL condition, never user text."""
+    is damaged or from a newer schema. A sample that another model answered is missing evidence
+    (`answering`). `where` is a trusted SQL condition, never user text."""
     import duckdb
 
     parts = [str(p) for p in part_paths(run)]
@@ -122,7 +124,7 @@ def read_observations(run: Path, where: str = "true") -> pd.DataFrame:
         raise EvidenceError(
             f"{run}: the store is of schema {int(frame['schema'].max())}; this version reads {SCHEMA}"
         )
-    return frame
+    return without_strangers(frame)
 
 
 __all__ = ["COLUMNS", "SCHEMA", "part_paths", "read_observations", "store_digest", "write_part"]

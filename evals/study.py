@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dangercurve._errors import ConfigError, did_you_mean
+from dangercurve.evals.anomalies import AnomalyRules
 from dangercurve.evals.strict_yaml import load_strict
 
 Level = Annotated[int, Field(ge=0, le=40)]
@@ -88,6 +89,9 @@ class Study(Design):
     policy: str | None = None
     subject: str | None = None
     preregistration: str | None = None
+    answering_models: dict[str, list[str]] = Field(default_factory=dict)
+    """Names beside its own under which a model may answer, such as a dated snapshot: those are the model itself."""
+    anomalies: AnomalyRules = AnomalyRules()
 
     @field_validator("models", mode="before")
     @classmethod

@@ -19,7 +19,7 @@ from dangercurve.evals.policy import LoadedPolicy
 from dangercurve.evals.run_folder import locate, log_paths
 from dangercurve.evals.verdict import Digests, Verdict, as_dict, as_plain, canonical, read_verdict
 
-COPIED = ("forecasts", "evidence", "study.yaml", "forecast_ledger.jsonl", "history.jsonl", "waivers.jsonl",
+COPIED = ("forecasts", "evidence", "study.yaml", "events.jsonl", "forecast_ledger.jsonl", "history.jsonl", "waivers.jsonl",
           "signoff.jsonl", "attempts.jsonl")  # fmt: skip
 
 

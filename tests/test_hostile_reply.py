@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.model._model_output import ModelFallback
 from inspect_ai.tool import ToolCall
+from support_hostile import BOMBS, call, says
 
 from dangercurve._registry import ops_horizon
 from dangercurve.evals.ingest import sample_status
@@ -47,48 +47,6 @@ from dangercurve.tasks.kernel.reply import (
     guard,
     plain,
 )
-
-
-def says(content: object, calls: list[ToolCall] | None = None) -> ChatMessageAssistant:
-    return ChatMessageAssistant(content=content, tool_calls=calls)  # type: ignore[arg-type]
-
-
-def call(arguments: dict[str, object], function: str = "read", name: str = "c1") -> ChatMessageAssistant:
-    return says("", [ToolCall(id=name, function=function, arguments=arguments)])
-
-
-def nested(levels: int) -> object:
-    value: object = "x"
-    for _ in range(levels):
-        value = {"a": value}
-    return value
-
-
-def shared(levels: int) -> object:
-    """A few references that stand for 10^levels nodes."""
-    value: object = ["x"] * 10
-    for _ in range(levels):
-        value = [value] * 10
-    return value
-
-
-BOMBS: dict[str, Callable[[], ChatMessageAssistant]] = {
-    "lone surrogate": lambda: says("a\ud800b"),
-    "lone surrogate in an argument": lambda: call({"ticket": "\udfff"}),
-    "lone surrogate in a name": lambda: call({}, function="re\udfffad", name="\ud800"),
-    "integer of 5000 digits": lambda: call({"ticket": 10**5000}),
-    "integer of 300 digits": lambda: call({"ticket": 10**300}),
-    "not a number": lambda: call({"ticket": math.nan, "bay": math.inf}),
-    "300 levels": lambda: call({"ticket": nested(300)}),
-    "5000 levels": lambda: call({"ticket": nested(5_000)}),
-    "10^9 nodes by reference": lambda: call({"ticket": shared(8)}),
-    "10^5 keys": lambda: call({f"k{i}": i for i in range(100_000)}),
-    "10^5 calls": lambda: says("", [ToolCall(id="c", function="read", arguments={}) for _ in range(100_000)]),
-    "a picture at an address": lambda: says([ContentImage(image="http://pictures.invalid/x.png")]),
-    "a picture that is a file": lambda: says([ContentImage(image="/etc/hostname")]),
-    "four megabytes of reasoning": lambda: says([ContentReasoning(reasoning="z" * 4_000_000)]),
-    "four megabytes in an argument": lambda: call({"ticket": "x" * 4_000_000}),
-}
 
 
 @modelapi(name="bomb")

@@ -15,9 +15,12 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import LimitExceededError
 
 from dangercurve.scorers.record import STORE_KEY, dump_record
+from dangercurve.scorers.status import decide_status
 from dangercurve.tasks.kernel.episode import Episode
 from dangercurve.tasks.kernel.interfaces import ChoiceInterface, Turn
+from dangercurve.tasks.kernel.meter import Meter
 from dangercurve.tasks.kernel.reply import guard
+from dangercurve.tasks.kernel.watch import Cell, Seen, current_watcher
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,14 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
         messages: list[ChatMessage] = episode.opening()
         state.messages = messages
         limit = error = ""
+        model, meter, watcher = get_model(), Meter(), current_watcher.get()
+        cell = Cell(str(model), episode.world.instance.family, episode.interface.name)
+        why = watcher.stopped(cell) if watcher else ""
+        if why:
+            state.store.set(STORE_KEY, dump_record(episode.record(error=f"stopped by an anomaly: {why}")))
+            return state
         try:
-            await _play(get_model(), episode, messages, state)
+            await _play(model, episode, messages, state, meter)
         except LimitExceededError as exc:
             limit = exc.type
             raise
@@ -60,13 +69,31 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
             state.messages = (
                 messages  # Inspect keeps a copy: what was said since the opening would be in no log
             )
-            state.store.set(STORE_KEY, dump_record(episode.record(limit, error)))
+            record = episode.record(limit, error)
+            state.store.set(STORE_KEY, dump_record(record))
+            if watcher:
+                watcher.saw(
+                    Seen(
+                        cell=cell,
+                        stratum=f"{episode.world.instance.level}|{episode.world.setting.label()}",
+                        sample=f"{state.sample_id} epoch {state.epoch}",
+                        status=decide_status(record),
+                        turns=episode.turns,
+                        output_tokens=meter.output_tokens,
+                        seconds=meter.seconds,
+                        answering_models=tuple(episode.answering_models),
+                        tripwires=len(record.tripwires),
+                        canary=meter.canary,
+                    )
+                )
         return state
 
     return solve
 
 
-async def _play(model: Model, episode: Episode, messages: list[ChatMessage], state: TaskState) -> None:
+async def _play(
+    model: Model, episode: Episode, messages: list[ChatMessage], state: TaskState, meter: Meter
+) -> None:
     guard(model)
     await episode.enter()
     config = generate_config(episode)
@@ -82,6 +109,7 @@ async def _play(model: Model, episode: Episode, messages: list[ChatMessage], sta
             output = await model.generate(messages, tools=list(turn.tools), config=config)
         finally:
             current_decision.reset(token)
+        meter.add(output)
         state.output = output
         if output.choices:
             messages.append(output.choices[0].message)
