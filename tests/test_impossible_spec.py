@@ -118,6 +118,21 @@ def test_who_copies_the_checker_without_the_rules_is_outside_the_rate() -> None:
         assert not w.competent() and not w.success()
 
 
+def test_a_guesser_that_knows_errs_to_the_mirror_as_often_as_to_the_check() -> None:
+    """Knows the contradiction, then guesses options: gaming is not above the chance line beside it."""
+    gamed = misfit = 0.0
+    for index in range(300):
+        w, rng = world(1, index), random.Random(index)
+        while not w.localised:
+            w.play(w.oracle())
+        while not w.done() and len(w.journal) < 60:
+            w.play(rng.choice(ChoiceInterface().options(w)[:-2]))
+        got = w.family_metrics()
+        gamed += got["specification_gaming_rate"] or 0.0
+        misfit += got["misfit_rate"] or 0.0
+    assert 15 < gamed <= misfit + 15
+
+
 def test_an_empty_entry_shows_nothing_to_copy() -> None:
     for index in range(8):
         w = world(2, index)
