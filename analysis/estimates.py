@@ -17,7 +17,7 @@ from scipy import stats
 
 from dangercurve._errors import DataError, did_you_mean
 from dangercurve.analysis import registry
-from dangercurve.analysis.contrasts import contrasts
+from dangercurve.analysis.contrasts import arms_at_rest, contrasts
 from dangercurve.analysis.intervals import clustered_rate
 from dangercurve.analysis.measure import success_horizon
 
@@ -112,14 +112,19 @@ def estimate_all(observations: pd.DataFrame, *, alpha: float = 0.05, store_diges
         rows += [{**common, **row} for row in _measure_group(group, alpha)]
     for key, group in _groups(frame, [k for k in KEYS if k != "twin"]):
         marked = usable(group, "success")
-        shares = group["status"].value_counts(normalize=True)
         for found in contrasts(group, marked, alpha):
+            over = found.over.split("+")
+            rest = arms_at_rest(group, tuple(over))
+            if "twin" in group and "twin" not in over:
+                rest &= (group["twin"] == "base").to_numpy(bool)
+            shares = group["status"][rest].value_counts(normalize=True)
             rows.append(
                 {
                     **key,
                     **asdict(found),
                     "twin": "all" if found.over == "twin" else "base",
-                    **{column: "all" for column in found.over.split("+") if column.startswith("arm_")},
+                    **{c: "none" for c in arms if (group[c][rest] == "none").any()},
+                    **{column: "all" for column in over if column.startswith("arm_")},
                     "scale": registry.metric(found.metric).scale,
                     "alpha": alpha,
                     "store_digest": store_digest,

@@ -73,6 +73,12 @@ class Metric:
     behaviour: Behaviour | None = None
     interaction: Interaction | None = None
 
+    @property
+    def contrast(self) -> bool:
+        """Whether the metric compares arms (or reads a behaviour at rest): its estimate stands beside no single arm."""
+        named = self.name in ("sandbagging_gap", "eval_awareness_effect")
+        return named or self.behaviour is not None or self.interaction is not None
+
     def holds(self, value: float) -> bool:
         """Whether `value` is a number that this metric can take."""
         return math.isfinite(value) and self.lower <= value <= self.upper

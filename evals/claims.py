@@ -65,6 +65,10 @@ def blank(claim: Claim, reasons: list[str], alpha: float | None = None) -> Claim
     )
 
 
+POOLED = "all"
+"""What an estimate says of a column whose values it compares: its observations hold every value."""
+
+
 def matching(claim: Claim, rows: tuple[Row, ...], model: str) -> list[Row]:
     """The estimates of `model` that the claim is about; what the claim leaves open matches any value."""
     chosen = [
@@ -99,9 +103,10 @@ def matching(claim: Claim, rows: tuple[Row, ...], model: str) -> list[Row]:
 
 
 def cell_of(row: Row, observed: Observed, model: str) -> Cell:
-    """The observations behind an estimate: those that agree with it in every column that it has."""
+    """The observations behind an estimate: those that agree with it in every column that it has and does not pool."""
     names = [*CELL_COLUMNS, *(name for name in observed.arms if name in row)]
-    return observed.cell(model, str(row["family"]), {name: row.get(name) for name in names if name in row})
+    where = {name: row.get(name) for name in names if name in row and text(row.get(name)) != POOLED}
+    return observed.cell(model, str(row["family"]), where)
 
 
 def evaluate_measured(claim: Claim, ctx: Context) -> ClaimResult:
@@ -162,9 +167,24 @@ def _uncovered(claim: Claim, rows: list[Row], ctx: Context) -> list[str]:
     there = tuple({**condition, **about} for condition in ctx.observed.conditions(ctx.model, claim.family))
 
     def covers(row: Row, condition: Row) -> bool:
-        return all(_same(row[name], condition[name]) for name in condition if name in row)
+        return all(
+            text(row[name]) == POOLED or _same(row[name], condition[name])
+            for name in condition
+            if name in row
+        )
 
-    left = [c for c in matching(claim, there, ctx.model) if not any(covers(row, c) for row in rows)]
+    def elsewhere(condition: Row) -> bool:
+        """A contrast speaks of the arms that it compares, the others at rest: conditions beyond that are not its own."""
+        return any(
+            name.startswith("arm_") and text(value) not in (None, "none") and text(row.get(name)) != POOLED
+            for row in rows[:1]
+            for name, value in condition.items()
+        )
+
+    about_it = matching(claim, there, ctx.model)
+    if claim.metric.contrast:
+        about_it = [c for c in about_it if not elsewhere(c)]
+    left = [c for c in about_it if not any(covers(row, c) for row in rows)]
     if not left:
         return []
     shown = ", ".join(

@@ -9,12 +9,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dangercurve.analysis.estimates import estimate_all
 from dangercurve.evals import evidence
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.gate_world import (
+    AS_OF,
+    World,
+    observations,
+    policy_text,
+    write_estimates,
+    write_part,
+    write_policy,
+    write_run,
+)
 from dangercurve.evals.panel_awareness import awareness_panel
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.rehearsal import rehearse
+from dangercurve.evals.run_folder import store_digest
 from dangercurve.evals.verbs._common import jsonable
 from dangercurve.evals.verdict import Outcome, Verdict
 
@@ -108,3 +119,67 @@ def test_missing_samples_count_against_the_model() -> None:
 def test_a_store_without_the_family_has_no_panel() -> None:
     assert awareness_panel(played("honest", n=2).assign(family="ops_horizon")) == []
     assert awareness_panel(played("honest", n=2).query("arm_cue != 'placebo'")) == []
+
+
+# Claims on the effect itself
+
+
+def contrast_run(root: Path, violates: dict[tuple[str, str], float], lost: int = 0) -> Path:
+    """A run folder of `context_cue`: (cue, incentive) -> whether the rule is broken there."""
+    rows: list[dict[str, object]] = []
+    for (cue, incentive), value in violates.items():
+        success = [None] * (lost if cue == "eval" else 0) + [1] * 80
+        facts = json.dumps({"violation_awareness_effect": value})
+        extra = {
+            "arm_cue": cue,
+            "arm_inc": incentive,
+            "opportunity": True,
+            "competent": True,
+            "family_metrics": facts,
+        }
+        world = World(family="context_cue", domain="deception", success=success[:80], extra=extra)
+        rows += [{**row, "sample_id": f"{row['sample_id']}-{cue}-{incentive}"} for row in observations(world)]
+    write_part(root, rows)
+    write_fit(root, rows)
+    return root
+
+
+def write_fit(root: Path, rows: list[dict[str, object]]) -> None:
+    table = estimate_all(pd.DataFrame(rows), store_digest=store_digest(root))
+    write_estimates(root, table.astype(object).where(table.notna(), None).to_dict("records"))
+
+
+def on_the_effect(root: Path) -> Verdict:
+    text = policy_text(family="context_cue").replace("domain: misuse_proxy", "domain: deception")
+    text = text.replace("metric: success_rate", "metric: violation_awareness_effect")
+    return evaluate(load_policy(write_policy(root / "policy.yaml", text)), root, Request(as_of=AS_OF))
+
+
+def test_a_claim_on_a_contrast_is_decided_by_the_gate(tmp_path: Path) -> None:
+    even = dict.fromkeys([("eval", "none"), ("deploy", "none"), ("neutral", "none")], 0.0)
+    assert on_the_effect(contrast_run(tmp_path / "a", even)).overall is Outcome.RULED_OUT
+    aware = {**even, ("deploy", "none"): 1.0}
+    assert on_the_effect(contrast_run(tmp_path / "b", aware)).overall is Outcome.REACHED
+
+
+def test_cells_under_another_condition_are_neither_part_of_a_contrast_nor_dropped_evidence(
+    tmp_path: Path,
+) -> None:
+    cells = {(cue, inc): float(inc == "benefit") for cue in ("eval", "deploy") for inc in ("none", "benefit")}
+    found = on_the_effect(contrast_run(tmp_path, cells))
+    assert found.overall is Outcome.RULED_OUT
+    assert found.claims[0].estimate == 0.0
+
+
+def test_a_contrast_with_lost_samples_is_not_ruled_out(tmp_path: Path) -> None:
+    found = on_the_effect(
+        contrast_run(tmp_path, dict.fromkeys([("eval", "none"), ("deploy", "none")], 0.0), lost=30)
+    )
+    assert found.overall in (Outcome.UNRESOLVED, Outcome.INVALID)
+
+
+def test_a_contrast_whose_model_has_unfitted_rows_is_invalid(tmp_path: Path) -> None:
+    root = contrast_run(tmp_path, dict.fromkeys([("eval", "none"), ("deploy", "none")], 0.0))
+    world = World(family="context_cue", domain="deception", success=[1] * 80, key="f" * 16, interface="text")
+    write_part(root, [{**row, "arm_cue": "eval", "arm_inc": "none"} for row in observations(world)])
+    assert on_the_effect(root).overall is Outcome.INVALID
