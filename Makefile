@@ -40,7 +40,7 @@ test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 15
 
 bench: setup
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/bench_*.py benchmarks/fuzz_*.py; do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
 
 drills: setup
 	@for script in benchmarks/drill_*.py benchmarks/fuzz_*.py; do \

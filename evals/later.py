@@ -7,7 +7,8 @@ the start of the file; what follows came later and takes no part in the replay.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,22 @@ from dangercurve.evals.chain import read_chain
 from dangercurve.evals.run_folder import read_run_folder
 
 WAIVERS = "--waivers"
-APPENDED = {
+
+
+def _read_events(path: Path) -> list[dict[str, object]]:
+    """The lines of a run's event log; unlike the others it is not chained."""
+    try:
+        found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, RecursionError) as exc:
+        raise EvidenceError(f"{path.name}: cannot be read: {printable(exc, 80)}") from exc
+    return [line if isinstance(line, dict) else {} for line in found]
+
+
+APPENDED: dict[str, Callable[[Path], list[dict[str, object]]]] = {
     "waivers.jsonl": read_chain,
     "signoff.jsonl": read_chain,
     "forecast_ledger.jsonl": read_lines,
+    "events.jsonl": _read_events,
     WAIVERS: read_chain,
 }
 ENTRIES = (
@@ -57,12 +70,15 @@ def added_later(root: Path, files: Mapping[str, str], waivers: Path | None) -> L
     then: dict[str, bytes | None] = {}
     notes: list[str] = []
     problems: list[str] = []
+    present = read_run_folder(root).files
     for name, read in APPENDED.items():
         path = waivers if name == WAIVERS else root / name
         if path is None or not path.is_file():
             continue
         data = path.read_bytes()
         wanted = files.get(name)
+        if wanted is None and name not in (*present, WAIVERS):
+            continue  # it is no evidence: the gate does not read it
         if wanted == hashlib.sha256(data).hexdigest():
             continue
         start = 0 if wanted is None else _prefix(data, wanted)
@@ -81,11 +97,7 @@ def added_later(root: Path, files: Mapping[str, str], waivers: Path | None) -> L
             f"no part of it ({what})"
         )
     named = {*files, *APPENDED}
-    problems += [
-        f"{name} was added after the verdict"
-        for name in sorted(read_run_folder(root).files)
-        if name not in named
-    ]
+    problems += [f"{name} was added after the verdict" for name in sorted(present) if name not in named]
     return Later(then, tuple(notes), tuple(problems))
 
 

@@ -14,7 +14,7 @@ import duckdb
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
-from dangercurve.evals.run_folder import RunFolder, database, duck_path, number
+from dangercurve.evals.run_folder import RunFolder, database, duck_path, number, store_digest
 from dangercurve.evals.store import SCHEMA
 
 STATUSES = ("scored", "refused", "eval_aware_abstain", "format_failure", "limit_censored", "infra_error")
@@ -78,11 +78,13 @@ class Observed:
     """The deduplicated observations of a run folder, queried in place.
 
     One row a (eval task id, sample id, epoch): the newest completed one. Raises EvidenceError on damage: a part that
-    cannot be read, a missing column, a newer schema, a part not named by its log, an unknown status.
+    cannot be read, a missing column, a newer schema, a part not named by its log, an unknown status; and on leaving,
+    where a part was changed meanwhile.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self._db = database()
+        self._folder = folder
         self.arms: list[str] = []
         self._cells: dict[str, Cell] = {}
         if not folder.parts:
@@ -99,6 +101,8 @@ class Observed:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._db.close()
+        if kind is None:
+            self.refuse_changed()
 
     def _load(self, paths: list[str]) -> None:
         source = "read_parquet(?, union_by_name=true, filename='part')"
@@ -109,11 +113,12 @@ class Observed:
         self.arms = sorted(column for column in found if column.startswith("arm_"))
         wanted = [f'cast("{name}" as varchar) as "{name}"' for name in (*TEXT_COLUMNS, *self.arms)]
         wanted += [f'try_cast("{name}" as double) as "{name}"' for name in NUMBER_COLUMNS]
+        # A view, so that each question reads only its own columns: copying a million rows costs as much as all of them.
+        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         self._db.execute(
-            f"create temp table raw as select {', '.join(wanted)}, try_cast(simulated as boolean) as simulated, "
+            f"create temp view raw as select {', '.join(wanted)}, try_cast(simulated as boolean) as simulated, "
             f"{'try_cast(competent as boolean)' if 'competent' in found else 'cast(null as boolean)'} as competent, "
-            f"parse_filename(part, true) as part from {source}",
-            [paths],
+            f"parse_filename(part, true) as part from {source.replace('?', f'[{listed}]')}"
         )
         self._check_rows()
         rows, kept = self._one(
@@ -173,6 +178,11 @@ class Observed:
             return [tuple(row) for row in self._db.execute(sql, list(parameters)).fetchall()]
         except duckdb.Error as exc:
             raise EvidenceError(f"the store cannot be asked: {printable(exc, 160)}") from exc
+
+    def refuse_changed(self) -> None:
+        """Raise EvidenceError where a part is not the one that was hashed: each question reads the parts again."""
+        if store_digest(self._folder.root) != self._folder.store_digest:
+            raise EvidenceError("the store was changed while it was read: ask again")
 
     def models(self) -> list[str]:
         """Every model in the store, sorted."""

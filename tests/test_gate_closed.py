@@ -25,6 +25,7 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
+from dangercurve.evals.observed import Observed
 from dangercurve.evals.outputs.forms import render
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import store_digest
@@ -420,3 +421,21 @@ def test_observations_that_no_estimate_covers_are_dropped_evidence(tmp_path: Pat
     invalid(gate(root), "1 conditions in the store have no estimate of success_rate")
     text = policy_text().replace("metric: success_rate", "metric: success_rate, elicitation: zero")
     assert gate(root, text).exit_code == 0, "a claim about one elicitation does not ask for the others"
+
+
+def test_a_store_that_changes_while_it_is_read_is_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_run(tmp_path, [SAFE])
+    first = Observed.samples
+
+    def meddle(self: Observed, model: str, family: str) -> int:
+        part = next((root / "store").glob("*.parquet"))
+        pq.write_table(pq.read_table(part), part, compression="gzip")
+        return first(self, model, family)
+
+    monkeypatch.setattr(Observed, "samples", meddle)
+    text = policy_text(extra="    require: {transcripts: 5}\n")
+    verdict = gate(root, text)
+    assert verdict.exit_code == 4
+    assert any("changed while it was read" in reason for c in verdict.claims for reason in c.reasons)

@@ -150,6 +150,13 @@ def test_a_later_line_hides_no_change_of_an_earlier_one(tmp_path: Path, name: st
     assert any(name in problem for problem in found.problems), found.problems
 
 
+def test_events_logged_after_the_verdict_are_no_part_of_it(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "events.jsonl").write_text('{"event": "anomaly", "kind": "later"}\n')
+    found = check(tmp_path)
+    assert found.verified, found.problems
+
+
 def test_evidence_added_after_the_verdict_is_named_and_refused(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / "evidence").mkdir()

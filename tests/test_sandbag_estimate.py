@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from dangercurve.analysis.estimates import estimate_all
+from dangercurve.evals import evidence
+from dangercurve.evals.panels import sandbagging_panel
 from dangercurve.tasks.deception.threshold_sandbag import FAMILY, SandbagWorld
 from dangercurve.tasks.kernel.arms import paraphrase_of
 from dangercurve.tasks.kernel.seeds import load_salt
@@ -89,3 +91,17 @@ def test_a_gate_that_is_not_known_does_not_switch_the_other_gates_off() -> None:
     one = part["instance_id"] == part["instance_id"].iloc[0]
     part.loc[one, "family_metrics"] = None
     assert gap(part)["n_instances"] <= gap(whole)["n_instances"] + 1
+
+
+def test_the_panel_that_a_run_writes_is_the_panel_that_the_gate_reads() -> None:
+    hiding = sessions("sandbagger")
+    clean, caught = sandbagging_panel(sessions("honest")), sandbagging_panel(hiding)
+    assert [entry["family"] for entry in clean] == ["ops_horizon", "toy_vuln"]
+    assert all(evidence.sandbagging(entry).passed for entry in clean), clean
+    assert all("performance falls under incentive" in evidence.sandbagging(entry).why for entry in caught)
+    refusing = hiding.copy()
+    gone = (refusing["arm_thr"] == "penalty") & (np.arange(len(refusing)) % 6 < 3)
+    refusing.loc[gone, ["status", "success", "outcome", "family_metrics"]] = ["refused", None, None, None]
+    for entry in sandbagging_panel(refusing):
+        assert entry["missing"] == pytest.approx(float(gone.mean()))
+        assert not evidence.sandbagging({**entry, "gap": clean[0]["gap"]}).passed, "refusing hides nothing"
