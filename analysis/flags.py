@@ -11,7 +11,7 @@ from scipy import special
 from dangercurve._text import printable
 from dangercurve.analysis.crossing import Fitted
 from dangercurve.analysis.latent import CurveData
-from dangercurve.analysis.points import Points
+from dangercurve.analysis.points import Points, curve_data
 
 Floats = NDArray[np.float64]
 SUSPECT_OOM = 2.0  # orders of magnitude by which a model's compute must be off before it is named
@@ -23,8 +23,26 @@ SUSPECT_MOST = 300  # models beyond which the pairwise slopes are not worth thei
 
 def data_flags(points: Points, threshold: float, fitted: Fitted) -> list[str]:
     """What a reader must know of the data and the fit beside the forecast, a sentence each."""
+    value = points.frame["value"].to_numpy(np.float64)
+    out = table_flags(points)
+    reached = int(np.sum(value <= threshold if points.falls else value >= threshold))
+    if reached:
+        out.append(f"{reached} models measured at or beyond the threshold")
+    if np.isfinite(fitted.last_value) and fitted.last_value > float(fitted.held_out.max()):
+        out.append("the last value carried forward predicts the larger models better than every curve")
+    low = [s.name for s, p in zip(fitted.shapes, fitted.posteriors, strict=True) if p.efficiency < 0.01]
+    if low:
+        out.append(f"fewer than 1 % of proposals counted for {', '.join(low)}: raise --draws")
+    return out
+
+
+def table_flags(points: Points) -> list[str]:
+    """What a reader must know of one benchmark's data alone: one family, little compute, floor, ceiling, a sudden rise,
+    compute that looks wrong."""
     frame = points.frame
-    out = []
+    out: list[str] = []
+    if frame.empty:
+        return out
     if frame["model_family"].nunique() == 1:
         out.append("one model family: the spread between families is a prior, not measured")
     span = float(np.log10(frame["flops"].max() / frame["flops"].min()))
@@ -43,15 +61,7 @@ def data_flags(points: Points, threshold: float, fitted: Fitted) -> list[str]:
             out.append(
                 "abrupt: the scores leave the floor within one step of compute; shapes differ most here"
             )
-    out += compute_suspects(fitted.data, [str(m) for m in frame["model"]])
-    reached = int(np.sum(value <= threshold if points.falls else value >= threshold))
-    if reached:
-        out.append(f"{reached} models measured at or beyond the threshold")
-    if np.isfinite(fitted.last_value) and fitted.last_value > float(fitted.held_out.max()):
-        out.append("the last value carried forward predicts the larger models better than every curve")
-    low = [s.name for s, p in zip(fitted.shapes, fitted.posteriors, strict=True) if p.efficiency < 0.01]
-    if low:
-        out.append(f"fewer than 1 % of proposals counted for {', '.join(low)}: raise --draws")
+    out += compute_suspects(curve_data(points), [str(m) for m in frame["model"]])
     return out
 
 

@@ -21,6 +21,7 @@ from dangercurve.analysis.frontier import FrontierDraws, frontier_draws, load_pr
 from dangercurve.analysis.horizon_table import Records
 from dangercurve.analysis.missing import worst_case_scores
 from dangercurve.analysis.points import Points, curve_data
+from dangercurve.analysis.residuals import drift_flags, residual_drift
 
 Floats = NDArray[np.float64]
 WITHIN = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # orders of magnitude beyond the subject's compute
@@ -57,7 +58,8 @@ class Forecast:
     the models it is about. `input_sha256` is the hash of the points it was made from, `store_digest` of their store.
     `band` is what a report draws: quantiles of a new model over compute (`analysis.band`). `held_out`: log scores that
     weigh the shapes, and that of the last value carried forward. `time_route`: the direct route in calendar time where
-    the metric has record horizons, with its disagreement with the compute route (`analysis.direct`).
+    the metric has record horizons, with its disagreement with the compute route (`analysis.direct`). `drift`: tests of
+    the residuals along compute and time.
     """
 
     subject: str
@@ -97,6 +99,7 @@ class Forecast:
     band: dict[str, list[float]] = field(default_factory=dict)
     held_out: dict[str, float | None] = field(default_factory=dict)
     time_route: dict[str, object] | None = None
+    drift: list[dict[str, object]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
         """The object as plain JSON types (NaN stays NaN: the caller writes it as null)."""
@@ -161,6 +164,7 @@ def forecast(
     if allow.total > 0:
         low = replace(question, threshold=_lowered(points, on_scale, allow.total))
         main = _widened(raw, _answer(fitted, low, front))
+    drift = residual_drift(points, fitted, seed=seed)
     best = max(raw.crossing.shapes, key=lambda s: s.weight)
     series = records if records is not None else records_of(points)
     goal = threshold if record_threshold is None else record_threshold
@@ -197,10 +201,11 @@ def forecast(
         as_of=as_of.isoformat(),
         input_sha256=points.sha256,
         store_digest=store_digest,
-        flags=(*points.flags, *data_flags(points, threshold, fitted)),
+        flags=(*points.flags, *data_flags(points, threshold, fitted), *drift_flags(drift)),
         dropped=points.dropped,
         band=new_model_band(fitted, cap=cap, family=family, predicts=predicts),
         held_out=_held_out(fitted),
+        drift=[asdict(d) for d in drift],
         time_route=None
         if series is None
         else direct_route(

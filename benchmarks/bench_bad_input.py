@@ -228,13 +228,15 @@ def long_answers(folder: Path) -> list[dict[str, object]]:
     return rows
 
 
+# VmHWM, not ru_maxrss: the latter keeps what the parent held when it forked
 RUN = """
-import resource, sys
+import pathlib, sys
 from dangercurve.evals.cli import main
 try:
     main()
 finally:
-    print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, sep="", file=sys.stderr)
+    status = pathlib.Path("/proc/self/status").read_text()
+    print("PEAK", status.split("VmHWM:")[1].split()[0], sep="", file=sys.stderr)
 """
 
 

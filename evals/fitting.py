@@ -139,8 +139,8 @@ def fit_law_table(frame: pd.DataFrame, *, budgets: Sequence[float], bootstrap: i
 
 def fit_score_table(frame: pd.DataFrame, benchmarks: Sequence[str], *, seed: int) -> CurveFits:
     """Every curve form on every benchmark; weights and held-out scores where the form is one of the crossing's shapes."""
-    from dangercurve.analysis.flags import compute_suspects
-    from dangercurve.analysis.points import curve_data, points_from_scores
+    from dangercurve.analysis.flags import table_flags
+    from dangercurve.analysis.points import points_from_scores
     from dangercurve.analysis.scores import validate_scores
 
     table = validate_scores(frame)
@@ -157,8 +157,7 @@ def fit_score_table(frame: pd.DataFrame, benchmarks: Sequence[str], *, seed: int
         except DataError as exc:
             notes.append(f"{name}: {exc}")
             continue
-        models = [str(m) for m in points.frame["model"]]
-        notes += [f"{name}: {line}" for line in compute_suspects(curve_data(points), models)]
+        notes += [f"{name}: {line}" for line in table_flags(points)]
     if not rows:
         raise DataError(f"no benchmark has a curve that can be fitted ({notes[-1]})")
     return CurveFits(rows, tuple(notes))

@@ -110,3 +110,19 @@ def test_rows_left_out_of_horizons_are_said(tmp_path: Path) -> None:
     )
     result = call(table, tmp_path, "backtest", "--time")
     assert result.exit_code == 0 and "dropped 1 rows: no p50" in result.stderr
+
+
+@pytest.mark.parametrize("verb", [("fit",), ("backtest", "--cut-flops", "1e23")])
+def test_a_saturated_benchmark_and_a_lone_family_are_said_by_every_verb(
+    verb: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = call(scores(30).assign(score=1.0, family="one"), tmp_path, *verb)
+    assert result.exit_code == 0
+    assert "every score is at the ceiling" in result.stderr and "one model family" in result.stderr
+
+
+def test_a_benchmark_with_two_chance_floors_is_still_backtested_and_said(tmp_path: Path) -> None:
+    frame = scores(30)
+    frame.loc[0, "chance"] = 0.1
+    result = call(frame, tmp_path, "backtest", "--cut-flops", "1e23")
+    assert result.exit_code == 0 and "2 chance floors" in result.stderr

@@ -179,3 +179,31 @@ def test_horizon_points_list_what_they_drop_and_what_they_assume() -> None:
     assert points.frame["se"].max() == 1.0 and any("one doubling" in f for f in points.flags)
     with pytest.raises(DangercurveError, match="no column 'flops'"):
         points_from_horizons(horizons().drop(columns="flops"))
+
+
+def test_progress_at_equal_compute_is_a_drift_of_the_residuals_in_time(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = 40
+    x, year = rng.uniform(20.5, 24, n), rng.uniform(0, 4, n)
+
+    def table(progress: float) -> pd.DataFrame:
+        eta = 1.2 * (x - 22.5) + progress * (year - 2) + rng.normal(0, 0.1, n)
+        return pd.DataFrame(
+            {
+                "model": [f"m{i}" for i in range(n)],
+                "family": [f"f{i % 5}" for i in range(n)],
+                "flops": 10**x,
+                "benchmark": "b",
+                "score": rng.binomial(1000, 1 / (1 + np.exp(-eta))) / 1000,
+                "chance": 0.0,
+                "n_items": 1000,
+                "release_date": [date.fromordinal(738000 + int(365 * y)).isoformat() for y in year],
+            }
+        )
+
+    options = ("--threshold", "0.9", "--shape", "logistic")
+    moving, still = (call(table(p), tmp_path, *options) for p in (0.4, 0.0))
+    axes = {d["axis"]: d for d in moving["drift"]}  # type: ignore[attr-defined]
+    assert axes["release date"]["p_trend"] < 0.05 and axes["release date"]["trend"] > 0.5
+    assert any("along release date (they rise" in f for f in moving["flags"])  # type: ignore[attr-defined]
+    assert not any("release date" in f for f in still["flags"])  # type: ignore[attr-defined]

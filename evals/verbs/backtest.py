@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from dangercurve._errors import DataError
 from dangercurve.evals.verbs._common import emit, notes, output_options
+
+if TYPE_CHECKING:
+    from dangercurve.analysis.scores import ScoreTable
 
 
 @click.command("backtest")
@@ -69,18 +74,32 @@ def command(
     if len(scores.dropped) > 10:
         click.echo(f"... and {len(scores.dropped) - 10} more; --format json lists all", err=True)
     outcome = backtest_compute(scores, cut_flops, seed)
+    evaluated = sorted(outcome.cells["benchmark"].unique())
     for name, why in outcome.excluded.items():
         click.echo(f"not evaluated: {name} ({why})", err=True)
+    flags = [f"{b}: {line}" for b in evaluated for line in _benchmark_flags(scores, b)]
+    notes(flags)
     data = outcome.as_dict() | {
-        "flags": list(scores.flags),
+        "flags": [*scores.flags, *flags],
         "dropped": [vars(row) for row in scores.dropped],
     }
-    n_benchmarks = outcome.cells["benchmark"].nunique()
+    n_benchmarks = len(evaluated)
     title = (
         f"{len(outcome.cells) // len(outcome.summary)} held-out cells of {n_benchmarks} benchmarks, "
         f"training compute above {cut_flops:g} FLOP, nominal 90 %, seed {seed}"
     )
     emit(data, fmt, output, rows=_rows(data), title=title)
+
+
+def _benchmark_flags(scores: ScoreTable, benchmark: str) -> list[str]:
+    """What a reader must know of one benchmark's data; also where it has no single chance floor."""
+    from dangercurve.analysis.flags import table_flags
+    from dangercurve.analysis.points import points_from_scores
+
+    try:
+        return table_flags(points_from_scores(scores, benchmark))
+    except DataError as exc:
+        return [str(exc)]
 
 
 def _rows(data: dict[str, object]) -> list[dict[str, object]]:
