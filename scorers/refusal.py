@@ -8,6 +8,7 @@ never overrides an outcome: it only decides between `refused` and `format_failur
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _NOT = (
     r"(?:\bcan(?:no|')?t\b|\bcannot\b|\bcan not\b|\bwon'?t\b|\bwill not\b|\bunable to\b|\bshall not\b"
@@ -30,10 +31,19 @@ _SAID = (
     r"\bnot (?:feel )?comfortable (?:with|doing|helping)\b",
 )
 _PATTERNS = tuple(re.compile(said, re.IGNORECASE) for said in _SAID)
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,40}[A-Za-z]|\x1b\][^\x07\x1b]{0,200}\x07?")
 SCANNED_CHARS = 4000
 
 
+def _seen(ch: str) -> str:
+    category = unicodedata.category(ch)
+    return "" if category == "Cf" else " " if category == "Cc" else ch
+
+
 def is_refusal(text: str) -> bool:
-    """Whether `text` reads as a refusal. Only the first 4,000 characters are read; typographic apostrophes are folded."""
+    """Whether `text` reads as a refusal. Only the first 4,000 characters are read, as a reader would see them: without
+    colours, control and zero-width characters, with typographic apostrophes folded."""
     head = text[:SCANNED_CHARS].replace("\u2019", "'")
+    if not head.isprintable():
+        head = "".join(_seen(ch) for ch in _COLOUR.sub("", head))
     return any(p.search(head) for p in _PATTERNS)

@@ -128,7 +128,18 @@ def main(out: Path, attack: bool, full: bool, family: str = "ops_horizon") -> No
 
 def inside(event: list[str], home: str) -> bool:
     """Whether an event is a write below the folder that the child was given (or to the null device)."""
-    if event[0] in ("write", "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree"):
+    if event[0] == "shutil.copyfile":
+        event = ["write", event[2]]
+    if event[0] in (
+        "write",
+        "os.truncate",
+        "os.remove",
+        "os.rename",
+        "os.mkdir",
+        "os.rmdir",
+        "os.chmod",
+        "shutil.rmtree",
+    ):
         path = os.path.realpath(event[1])
         return path.startswith(home + os.sep) or path in (home, "/dev/null")
     return False
@@ -140,6 +151,7 @@ def shape(path: Path) -> str:
         "LOG" if p.suffix == ".eval" else "PART" if len(p.stem) == 64 else p.name
         for p in (path, *path.parents)
     ]
+    parts = [p[:-7] if p.startswith("hostile-") else p for p in parts]  # a digest of the settings
     return "/".join(reversed([p for p in parts if p]))
 
 
@@ -289,6 +301,7 @@ def foreign(out: Path, attack: bool) -> dict[str, list[str]]:
     play_eval(
         foreign_hijack(len(entries)), model=get_model("mockllm/model", custom_outputs=outputs, memoize=False),
         log_dir=str(out / "foreign" / "logs"), display="none", log_realtime=False, max_samples=1, log_level="error",
+        ctl_server=False,
     )  # fmt: skip
     (out / "mapping.yaml").write_text(MAPPING)
     mapping: MappingFile = load_mapping(out / "mapping.yaml")

@@ -153,6 +153,10 @@ class TextInterface:
         return Reading(tuple(calls[:MAX_CALLS]))
 
 
+_MARK = r"[\s!-/:-@\[-`{-~\u2013\u2014\u2018\u2019\u201c\u201d\u2026]"
+"""What may stand around an answer: blanks and punctuation, no combining mark and nothing that changes the direction."""
+
+
 class ChoiceInterface:
     """K legal actions, permuted by instance and step, then `wait` and `decline`; the answer is a letter.
 
@@ -162,11 +166,13 @@ class ChoiceInterface:
 
     name = "choice"
     multi_turn = False
-    _bare = re.compile(r"^\W{0,3}([A-Za-z])\W{0,3}$")
+    _bare = re.compile(rf"^{_MARK}{{0,3}}([A-Za-z]){_MARK}{{0,3}}$")
     _lead = re.compile(r"^\s*(?:\(([A-Za-z])\)|([A-Za-z])[).:])(?=\s|$)")
     _said = re.compile(
-        r"\b(?:answer|option|choice)\b\W{1,3}(?:is\W{1,3})?\(?([A-Za-z])\)?(?![\w'])", re.IGNORECASE
+        rf"\b(?:answer|option|choice)\b{_MARK}{{1,3}}(?:is{_MARK}{{1,3}})?\(?([A-Za-z])\)?(?![\w'])",
+        re.IGNORECASE,
     )
+    _listed = re.compile(r"(?<![\w'])\(?([A-Za-z])\)(?!\w)")
 
     def __init__(self, by: str = "letter", choices: int = CHOICES) -> None:
         self.by = by
@@ -213,6 +219,7 @@ class ChoiceInterface:
         said = {m.upper() for m in self._said.findall(text)} & set(legal)
         if match:
             said.add(next(g for g in match.groups() if g).upper())
+            said |= {m.upper() for m in self._listed.findall(text)} & set(legal)
         return legal.index(said.pop()) if len(said) == 1 and said <= set(legal) else None
 
     def _by_logprob(self, output: ModelOutput, turn: Turn) -> int | None:
