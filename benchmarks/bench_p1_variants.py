@@ -144,16 +144,17 @@ def main() -> None:
         options.keep.mkdir(parents=True, exist_ok=True)
         write_atomic(options.keep / f"p1-{options.part}.json", json.dumps(kept))
         return
-    parts = {
-        name: json.loads((options.keep / f"p1-{name}.json").read_text()) for name in ("blends", "models")
-    }
-    write_atomic(
-        PAGE,
-        HEAD
-        + f"## Seeds, links, blends, widths\n\n{table(parts['blends']['rows'], markdown=True)}\n"
-        + f"{parts['blends']['cpu']:.0f} CPU-seconds.\n\n## Priors and the sampler\n\n"
-        + f"{table(parts['models']['rows'], markdown=True)}\n{parts['models']['cpu']:.0f} CPU-seconds.\n",
-    )
+    sections = []
+    for name, title in (("blends", "Seeds, links, blends, widths"), ("models", "Priors and the sampler")):
+        kept = options.keep / f"p1-{name}.json"
+        if not kept.exists():
+            print(f"{kept.name} is not there: the page goes without it", file=sys.stderr)
+            continue
+        part = json.loads(kept.read_text())
+        sections.append(
+            f"## {title}\n\n{table(part['rows'], markdown=True)}\n{part['cpu']:.0f} CPU-seconds.\n"
+        )
+    write_atomic(PAGE, HEAD + "\n".join(sections))
 
 
 HEAD = """# What was tried to lower the P1 scores
