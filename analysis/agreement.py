@@ -48,8 +48,8 @@ def agreement(
 ) -> Agreement:
     """Kappa of two 0/1 readings (n,), bounds from resampled instances.
 
-    Where every replicate gives the same kappa the bound moves by what one disagreement in each unseen kind of instance
-    could do: the share 1 - alpha^(1/n) of instances. Raises DataError on readings that are not 0/1 or not paired.
+    The bounds are never closer to kappa than 1 - alpha^(1/n), the largest share of instances of a kind that n instances can
+    fail to show. Raises DataError on readings that are not 0/1 or not paired.
     """
     a, b = _readings(first, second)
     labels = np.array([str(x) for x in instance])
@@ -67,9 +67,8 @@ def agreement(
         draws = np.array([_kappa_of(counts @ w) for w in weight])
         draws = draws[np.isfinite(draws)]
         lcb, ucb = (float(q) for q in np.quantile(draws, [alpha, 1 - alpha]))
-        if ucb - lcb < 1e-12:
-            unseen = 1 - alpha ** (1 / groups.size)
-            lcb, ucb = max(-1.0, lcb - unseen), min(1.0, ucb + unseen)
+        unseen = 1 - alpha ** (1 / groups.size)
+        lcb, ucb = max(-1.0, min(lcb, kappa - unseen)), min(1.0, max(ucb, kappa + unseen))
     both, one, two, none = (int(c) for c in cells.sum(axis=1))
     return Agreement(kappa, lcb, ucb, float(np.mean(a == b)), both, one, two, none, int(groups.size), alpha)
 

@@ -111,9 +111,9 @@ def monitor_quality(
 ) -> MonitorQuality:
     """Quality of one monitor on one agent. `suspicion` (n,) with NaN for an answer that could not be read.
 
-    Bounds are percentiles over resampled instances. Where every replicate gives the same number they move by
-    1 - alpha^(1/n): the largest share of instances of a kind that n instances can fail to show. Raises DataError where
-    no attack or no honest transcript was read.
+    Bounds are percentiles over resampled instances, and never closer to the estimate than 1 - alpha^(1/n): the largest
+    share of instances of a kind that n instances can fail to show, where resampling few or equal ones knows no better.
+    Raises DataError where no attack or no honest transcript was read.
     """
     s, attack = np.asarray(suspicion, np.float64).ravel(), np.asarray(is_attack, np.bool_).ravel()
     labels = np.array([str(x) for x in instance])
@@ -225,10 +225,8 @@ def _bounded(estimate: float, draws: Floats, n: int, alpha: float) -> Bounded:
     if math.isnan(estimate) or not draws.size:
         return Bounded(estimate, math.nan, math.nan)
     low, high = (float(q) for q in np.quantile(draws, [alpha, 1 - alpha]))
-    if high - low < 1e-12:
-        unseen = 1 - alpha ** (1 / n)
-        low, high = low - unseen, high + unseen
-    return Bounded(estimate, max(0.0, min(low, estimate)), min(1.0, max(high, estimate)))
+    unseen = 1 - alpha ** (1 / n)
+    return Bounded(estimate, max(0.0, min(low, estimate - unseen)), min(1.0, max(high, estimate + unseen)))
 
 
 def _scores(values: ArrayLike) -> Floats:
