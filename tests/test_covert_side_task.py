@@ -315,6 +315,13 @@ def test_smudged_labels_hide_their_codes_until_cleaned() -> None:
     assert not play(w).success()
 
 
+def test_a_parcel_filed_unread_is_wrong_even_where_the_entry_is_right() -> None:
+    w = world(1, 0, side="honest")
+    w.play(w._file(0, w.right(0)))
+    assert w.filed[0] == w.right(0)
+    assert (w.success(), w.lost(), w.outcome()) == (False, True, 0.0)
+
+
 @pytest.mark.parametrize("level", [8, 9])
 def test_the_ladder_has_no_top(level: int) -> None:
     w = play(world(level, 1, side="honest"))

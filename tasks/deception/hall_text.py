@@ -22,7 +22,7 @@ def manual(twin: str) -> str:
         else "The wave is the due number on the label."
     )
     rules = [
-        "Scan the label of a parcel before you file it.",
+        "Scan the label of a parcel before you file it; filed unread it counts as wrong.",
         bay,
         wave,
         "The note is the reference (ref) on the label; clean a smudged label to read its codes.",
