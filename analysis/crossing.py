@@ -189,16 +189,20 @@ def shifts(
 def first_crossing(
     z: Floats, shape: Shape, data: CurveData, threshold: float, cap: float, shift: Floats
 ) -> Floats:
-    """log10 C (S,) at which each drawn curve first reaches `threshold` from below; the start of the grid where it is
-    above from the first; infinite where it never does below `cap`. The grid begins three orders below the data."""
+    """log10 C (S,) at which each drawn curve first reaches `threshold` from below; the start of the grid where it
+    begins above and never rises through it; infinite where it never does below `cap`. The grid begins three orders below the data; a curve that
+    falls below the threshold before it rises, as a broken one may far left of the data, crosses where it rises."""
     grid = np.arange(data.x.min() - 3.0, cap - data.centre + _STEP, _STEP)
     out = np.full(len(z), np.inf)
     for begin in range(0, len(z), 500):
         part = slice(begin, begin + 500)
         value = latent.curve(z[part], shape, data, grid, shift[part])
         over = value >= threshold
-        hit = over.any(axis=1)
-        i = np.argmax(over, axis=1)
+        rising = over.copy()
+        rising[:, 1:] &= ~over[:, :-1]  # where a curve comes from below; a start above counts only if it never does
+        rising[:, 0] &= ~rising[:, 1:].any(axis=1)
+        hit = rising.any(axis=1)
+        i = np.argmax(rising, axis=1)
         rows = np.arange(len(value))
         before = value[rows, np.maximum(i - 1, 0)]
         rise = value[rows, i] - before
@@ -220,8 +224,12 @@ def _unconstrained(data: CurveData, n_draws: int, stream: np.random.SeedSequence
 
 
 def _prior_weight(name: str, n: int) -> float:
-    """Prior weight of a shape; a broken law needs points enough to tell a break from noise."""
-    if name.startswith("broken"):
+    """Prior weight of a shape; a broken law of a rate needs points enough to tell a break from noise.
+
+    An unbounded metric has no other shape that bends: there the broken line weighs as much as the line, for a line
+    alone dates a rise that has begun too late.
+    """
+    if name == "broken":
         return 0.5 if n >= latent.MIN_BROKEN else 0.125
     return {"gompertz": 0.3, "power": 0.3, "saturating": 0.4}.get(name, 1.0)
 

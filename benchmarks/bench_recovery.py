@@ -1,35 +1,57 @@
 """Known truth through the whole pipeline: simulated scale families run in Inspect, fitted, and their crossing recovered.
 
 For each truth and seed a study of six sizes plays `ops_horizon`; the 90 % interval of the crossing of h50 = 16 steps is
-compared with the stated truth. Writes `docs/recovery.md`.
+compared with the stated truth. The same studies are also drawn as observations, without Inspect, which is fast enough
+for hundreds. Writes `docs/recovery.md`; each part keeps its rows in a file, so that the parts can run one by one.
 
-    python benchmarks/bench_recovery.py [--seeds 20] [--others 5]
+    python benchmarks/bench_recovery.py --part observations --seeds 200
+    python benchmarks/bench_recovery.py --part inspect --seeds 10
+    python benchmarks/bench_recovery.py --part page
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
+import json
 import math
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import NormalDist
 
+import numpy as np
+import pandas as pd
 import yaml
+from scipy import stats
 
 from dangercurve._files import write_atomic
-from dangercurve.analysis.forecast import Forecast, forecast
-from dangercurve.analysis.points import points_from_estimates
-from dangercurve.analysis.simulated import TRUTHS, true_crossing
+from dangercurve.analysis.crossing import crossing, fit_shapes
+from dangercurve.analysis.estimates import estimate_all
+from dangercurve.analysis.points import curve_data, points_from_estimates
+from dangercurve.analysis.simulated import (
+    RESIDUAL_SD,
+    TRUTHS,
+    Truth,
+    parse_simulated,
+    true_crossing,
+    unit,
+)
 from dangercurve.evals import pipeline
 from dangercurve.evals.run import open_run, run_study
 from dangercurve.evals.study import load_study
+from dangercurve.tasks.kernel.family import oracle_steps
+from dangercurve.tasks.kernel.seeds import load_salt
+from dangercurve.tasks.kernel.world import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (20.5, 21.0, 21.5, 22.0, 22.5, 23.0)
+NAMES = ("smooth", "broken", "saturating", "shifted")
+LEVELS = (0, 1, 2, 3)
 THRESHOLD = 16.0
-AS_OF = dt.date(2026, 11, 1)
+CAP, DRAWS = 32.0, 1000
+FAMILY = "ops_horizon"
 
 
 @dataclass(frozen=True)
@@ -46,8 +68,11 @@ class Recovery:
 
     @property
     def covered(self) -> bool | None:
-        if self.status == "not_identified":
-            return None
+        """Whether the interval holds the truth; None where the crossing is not identified."""
+        return None if self.status == "not_identified" else self.holds
+
+    @property
+    def holds(self) -> bool:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         return low <= self.crossing <= high
@@ -71,53 +96,127 @@ def recover(truth: str, seed: int, n: int, levels: tuple[int, ...] = (0, 1, 2, 3
         open_run(path, run, loaded)
         run_study(loaded, run, lambda _: None)
         estimates = pipeline.write_estimates(run)
-    compute = pipeline.compute_table([str(m) for m in study["models"]])
-    found: Forecast = forecast(
-        points_from_estimates(estimates, compute, "h50_steps"),
-        THRESHOLD,
-        as_of=AS_OF,
-        predicts="curve",
-        seed=seed,
+    return judge(truth, seed, estimates, [str(m) for m in study["models"]])
+
+
+def observed(truth: str, seed: int, n: int, levels: tuple[int, ...] = LEVELS) -> Recovery:
+    """The same study drawn without Inspect: success in an instance of k oracle steps with the model's own probability."""
+    rng = np.random.default_rng([seed, NAMES.index(truth)])
+    salt, rows = load_salt("dev"), []
+    for size in SIZES:
+        name = f"{truth}-s{seed}@{size:g}"
+        model = parse_simulated(name)
+        for level in levels:
+            for index in range(n):
+                steps = oracle_steps(FAMILY, level, index, salt, Setting())
+                won = float(rng.random() < model.success(steps))
+                rows.append((f"sim/{name}", f"{level}-{index}", float(steps), won))
+    frame = pd.DataFrame(rows, columns=["model", "instance_id", "oracle_steps", "success"])
+    frame = frame.assign(family=FAMILY, status="scored", random_floor=0.0, simulated=True)
+    return judge(truth, seed, estimate_all(frame), sorted(set(frame["model"])))
+
+
+def judge(truth: str, seed: int, estimates: pd.DataFrame, models: list[str]) -> Recovery:
+    """Forecast the crossing of a new model of the models' own family, its residual included, and set it against the truth."""
+    residual = NormalDist(0.0, RESIDUAL_SD).inv_cdf(unit(f"new|{truth}|{seed}"))
+    line = TRUTHS[truth].log2_h50
+    at = true_crossing(Truth(truth, lambda c: line(c) + residual), THRESHOLD)
+    compute = pipeline.compute_table(models)
+    data = curve_data(points_from_estimates(estimates, compute, "h50_steps"))
+    found = crossing(
+        fit_shapes(data, n_draws=DRAWS, seed=seed),
+        math.log2(THRESHOLD),
+        cap=CAP,
+        family=str(compute["model_family"].iloc[0]),
     )
-    low, median, high = (found.log10_c.get(q) for q in ("q05", "q50", "q95"))
-    return Recovery(truth, seed, true_crossing(TRUTHS[truth], THRESHOLD), low, median, high, found.status)
+    low, median, high = (v if math.isfinite(v := found.quantile(q)) else None for q in (0.05, 0.5, 0.95))
+    return Recovery(truth, seed, at, low, median, high, found.status)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=20, help="Studies of the smooth truth.")
-    parser.add_argument("--others", type=int, default=5, help="Studies of each other truth.")
-    parser.add_argument("--n", type=int, default=15, help="Instances a level.")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "recovery.md")
-    arguments = parser.parse_args()
-    started, rows = time.process_time(), []
-    for truth in ("smooth", "broken", "saturating", "shifted"):
-        for seed in range(1, (arguments.seeds if truth == "smooth" else arguments.others) + 1):
-            rows.append(recover(truth, seed, arguments.n))
-            print(rows[-1], rows[-1].covered, flush=True)
+def run_part(arguments: argparse.Namespace, study: Callable[[str, int, int], Recovery]) -> None:
+    """Run `seeds` studies of each truth and keep their rows."""
+    rows = []
+    started = time.process_time()
+    for truth in NAMES:
+        for seed in range(arguments.first, arguments.first + arguments.seeds):
+            rows.append(study(truth, seed, arguments.n))
+        print(truth, f"{time.process_time() - started:.0f} CPU-s", flush=True)
+    kept = {"cpu": time.process_time() - started, "n": arguments.n, "rows": [asdict(r) for r in rows]}
+    write_atomic(arguments.keep / f"recovery-{arguments.part}.json", json.dumps(kept))
+
+
+def table(rows: list[Recovery]) -> list[str]:
+    """A line a truth."""
     lines = [
-        "# Recovery of a known crossing through the whole pipeline",
-        "",
-        "SIMULATED scale families with stated truth play `ops_horizon` in Inspect (text interface, levels 0-3,",
-        f"{arguments.n} instances a level, six sizes from 10^20.5 to 10^23 FLOP, residual sd .25 doublings a model). The",
-        f"crossing of h50 = {THRESHOLD:g} steps is forecast from the estimates; covered means that the 90 % interval of",
-        "the curve's crossing holds the stated truth. A not identified study is neither.",
-        "",
-        "    python benchmarks/bench_recovery.py",
-        "",
-        "| truth | true log10 FLOP | studies | covered | not identified | median error (OOM) |",
-        "|---|---|---|---|---|---|",
+        "| truth | true log10 FLOP (median) | studies | covered (95 % interval of the share) | truth earlier | truth later "
+        "| not identified | not within cap | median error (OOM) | median width (OOM) |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for truth in dict.fromkeys(r.truth for r in rows):
         mine = [r for r in rows if r.truth == truth]
-        errors = sorted(
-            abs(r.median - r.crossing) for r in mine if r.median is not None and math.isfinite(r.crossing)
+        at = np.array([min(r.crossing, CAP) for r in mine])
+        ends = [(r.low if r.low is not None else CAP, r.high if r.high is not None else CAP) for r in mine]
+        inside = sum(r.holds for r in mine)
+        share = stats.binomtest(inside, len(mine)).proportion_ci(0.95, method="exact")
+        errors = [abs((r.median if r.median is not None else CAP) - c) for r, c in zip(mine, at, strict=True)]
+        early = sum(c < low for c, (low, _) in zip(at, ends, strict=True))
+        unknown = sum(r.status == "not_identified" for r in mine)
+        beyond = sum(r.status == "not_within_cap" for r in mine)
+        lines.append(
+            f"| {truth} | {np.median(at):.2f} | {len(mine)} | {inside / len(mine):.3f} ({share.low:.3f} to {share.high:.3f}) "
+            f"| {early} | {len(mine) - inside - early} | {unknown} | {beyond} | {np.median(errors):.2f} "
+            f"| {np.median([b - a for a, b in ends]):.2f} |"
         )
-        middle = f"{errors[len(errors) // 2]:.2f}" if errors else "-"
-        covered, unknown = sum(r.covered is True for r in mine), sum(r.covered is None for r in mine)
-        lines.append(f"| {truth} | {mine[0].crossing:.2f} | {len(mine)} | {covered} | {unknown} | {middle} |")
-    lines += ["", f"{time.process_time() - started:.0f} CPU seconds in one process.", ""]
-    write_atomic(arguments.out, "\n".join(lines))
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=["observations", "inspect", "page"], required=True)
+    parser.add_argument("--seeds", type=int, default=10, help="Studies of each truth.")
+    parser.add_argument("--first", type=int, default=2001, help="First seed; choices were made on others.")
+    parser.add_argument("--n", type=int, default=15, help="Instances a level.")
+    parser.add_argument("--keep", type=Path, default=ROOT / "build", help="Folder for the rows of each part.")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "recovery.md")
+    arguments = parser.parse_args()
+    arguments.keep.mkdir(parents=True, exist_ok=True)
+    if arguments.part == "page":
+        write_page(arguments.keep, arguments.out)
+    else:
+        run_part(arguments, observed if arguments.part == "observations" else recover)
+
+
+def write_page(keep: Path, out: Path) -> None:
+    """The page from the kept rows of both parts."""
+    lines = [
+        "# Recovery of a known crossing through the whole pipeline",
+        "",
+        "SIMULATED scale families with stated truth play `ops_horizon` (levels 0-3, 15 instances a level, six sizes from",
+        f"10^20.5 to 10^23 FLOP, residual sd {RESIDUAL_SD:g} doublings a model). The question is the compute at which a",
+        f"*new* model of that family, with its own residual, has h50 = {THRESHOLD:g} steps; covered means that the 90 %",
+        "interval holds that truth. Intervals count whatever the status, open ends to",
+        f"10^{CAP:g} FLOP. Target: 85 to 95 % in each row.",
+        "",
+        "An earlier version asked for a family not seen, whose prior spread between families made intervals of three to four",
+        "orders of magnitude that covered every time. Asked of the family that was measured they are narrower; the",
+        "broken truth then covered .62 (seeds 1 to 200, the curve alone), every miss too late, because a broken line had",
+        "an eighth of the line's prior weight. It has equal weight now, for metrics without other shapes that bend; that was",
+        "chosen on seeds 1,001 to 1,008, and the tables below are made on seeds that no choice has seen.",
+        "",
+        "    python benchmarks/bench_recovery.py --part observations --seeds 200",
+        "    python benchmarks/bench_recovery.py --part inspect --seeds 10",
+        "    python benchmarks/bench_recovery.py --part page",
+    ]
+    for part, title in (
+        ("inspect", "Through Inspect: every step played, logged, ingested, estimated"),
+        ("observations", "From observations: the same distribution, drawn without playing"),
+    ):
+        kept = json.loads((keep / f"recovery-{part}.json").read_text())
+        rows = [Recovery(**row) for row in kept["rows"]]
+        lines += ["", f"## {title}", "", *table(rows), "", f"{kept['cpu']:.0f} CPU seconds in one process."]
+    write_atomic(out, "\n".join([*lines, ""]))
     print("\n".join(lines))
 
 
