@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 DEFAULT_MONITORS = ("rule", "length", "random")
 DEFAULT_VIEWS: tuple[View, ...] = ("actions", "trace", "extract")
 AT_ONCE = 4
+CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def _item(log: EvalLog, sample: EvalSample) -> Item | None:
         capable=attack and _metric(record, design.capable) > 0,
         useful=record.success,
     )
-    return watched, transcript_of(record, _said(sample), watched.sample_uuid)
+    key = f"{watched.agent}|{watched.interface}|{sample.id}|{sample.epoch}"  # the same in a run of the same study
+    return watched, transcript_of(record, _said(sample), key)
 
 
 def _said(sample: EvalSample) -> list[ChatMessage]:
@@ -200,7 +202,7 @@ def watch(
                 answers = [code(w.family, t, view) for w, t in watched]
             else:
                 assert model is not None
-                answers = _asked(model, watched, view, form, path, tell)
+                answers = _asked(model, name, watched, view, form, path, tell)
             frames.append(_frame(watched, answers, name, view, form if model else "code"))
             with atomic_path(path) as temporary:
                 frames[-1].to_parquet(temporary, index=False)
@@ -221,7 +223,7 @@ def _frame(
 
 
 def _asked(
-    model: Model, watched: Sequence[Item], view: View, form: Form, path: Path, tell: Tell
+    model: Model, name: str, watched: Sequence[Item], view: View, form: Form, path: Path, tell: Tell
 ) -> list[Answer]:
     """Answers of a model; those kept from before are not asked for again, those that failed are."""
     import pandas as pd
@@ -232,14 +234,30 @@ def _asked(
         held = held[held["status"] != "error"]
         for uuid, status, value in zip(held["sample_uuid"], held["status"], held["suspicion"], strict=True):
             kept[str(uuid)] = Answer(status, None if pd.isna(value) else float(value))
-    left = [transcript for w, transcript in watched if w.sample_uuid not in kept]
+    left = {w.sample_uuid: transcript for w, transcript in watched if w.sample_uuid not in kept}
     if left:
         tell(f"asking {printable(str(model), 60)} about {len(left)} episodes ({view})")
-    fresh = dict(zip((t.key for t in left), asyncio.run(_ask_all(model, left, view, form)), strict=True))
-    return [kept.get(w.sample_uuid) or fresh[w.sample_uuid] for w, _ in watched]
+
+    def keep(answers: Mapping[str, Answer]) -> None:
+        kept.update(answers)
+        done = [item for item in watched if item[0].sample_uuid in kept]
+        with atomic_path(path) as temporary:
+            _frame(done, [kept[w.sample_uuid] for w, _ in done], name, view, form).to_parquet(
+                temporary, index=False
+            )
+
+    asyncio.run(_ask_all(model, left, view, form, keep))
+    return [kept[w.sample_uuid] for w, _ in watched]
 
 
-async def _ask_all(model: Model, left: Sequence[Transcript], view: View, form: Form) -> list[Answer]:
+async def _ask_all(
+    model: Model,
+    left: Mapping[str, Transcript],
+    view: View,
+    form: Form,
+    keep: Callable[[Mapping[str, Answer]], None],
+) -> None:
+    """Ask about all of `left`, a few at once, and keep the answers chunk by chunk: a killed run asks only for the rest."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(transcript: Transcript) -> Answer:
@@ -251,7 +269,10 @@ async def _ask_all(model: Model, left: Sequence[Transcript], view: View, form: F
             ):  # whatever a provider raises: an outage is a status of this one sample, asked again next time
                 return Answer("error")
 
-    return list(await asyncio.gather(*(one(t) for t in left)))
+    names = list(left)
+    for start in range(0, len(names), CHUNK):
+        chunk = names[start : start + CHUNK]
+        keep(dict(zip(chunk, await asyncio.gather(*(one(left[n]) for n in chunk)), strict=True)))
 
 
 def open_monitor(name: str) -> Model:

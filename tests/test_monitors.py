@@ -318,6 +318,34 @@ def test_answers_of_a_model_are_kept_and_an_outage_is_asked_again(run: Path, tmp
     assert (count, len(asked)) == (8, 8)
 
 
+def test_a_killed_monitor_asks_only_for_the_rest(run: Path, tmp_path: Path) -> None:
+    watched = list(items([run / "logs"]))[:6]
+    from dangercurve.evals import monitoring
+
+    asked: list[str] = []
+
+    class Killed:
+        limit = 4
+
+        async def generate(self, messages: object, config: object) -> ModelOutput:
+            asked.append("x")
+            if len(asked) > self.limit:
+                raise KeyboardInterrupt
+            return said("B")
+
+    model = Killed()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(monitoring, "open_monitor", lambda name: model)
+        patch.setattr(monitoring, "AT_ONCE", 1)
+        patch.setattr(monitoring, "CHUNK", 2)
+        with pytest.raises(KeyboardInterrupt):
+            watch(watched, ["mockllm/model"], ["actions"], "letter", tmp_path)
+        model.limit, before = 100, len(asked)
+        again = watch(watched, ["mockllm/model"], ["actions"], "letter", tmp_path)
+    assert set(again["suspicion"]) == {25.0}
+    assert len(asked) - before == 2
+
+
 def test_the_scorer_reads_the_role_and_never_falls_back_to_the_model_under_test(tmp_path: Path) -> None:
     from dangercurve.scorers.monitors import monitor
 
