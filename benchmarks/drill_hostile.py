@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 PAGE = ROOT / "docs" / "hostile-outputs.md"
-FAMILIES = ("ops_horizon", "toy_vuln", "threshold_sandbag")
+FAMILIES = ("ops_horizon", "toy_vuln")
 MAX_SECONDS, MAX_MIB, MAX_EXPRESSION = 20.0, 1500, 0.5
 MIB = 2**20
 QUIET_RUNS = 2000
@@ -94,9 +94,11 @@ def attacks() -> list[str]:
             for part in ("verdicts", "estimates", "tree", "own"):
                 if attack[part] != harmless[part]:
                     others.append(f"{family}: {part} differ")
-            others += [
-                f"{family}: {x}" for x in (*attack["leaks"], *map(str, attack["events"]), *attack["problems"])
-            ]
+            beyond = [e for e in attack["events"] if e not in harmless["events"]]
+            beyond += [
+                e for e in harmless["events"] if Path(e[1]).name != "git"
+            ]  # Inspect asks for the revision
+            others += [f"{family}: {x}" for x in (*attack["leaks"], *map(str, beyond), *attack["problems"])]
             if family == "ops_horizon":
                 beside(attack, harmless, counts, others)
             print(f"{family}: {len(attack['rows'])} episodes twice, {len(others)} differences", flush=True)

@@ -11,6 +11,7 @@ from dangercurve._errors import ConfigError, DangercurveError
 from dangercurve._text import printable
 from dangercurve._version import __version__
 from dangercurve.analysis.report.data import ReportData, Verdict
+from dangercurve.evals.answering import strangers
 from dangercurve.evals.reporting_checks import checklist
 from dangercurve.evals.reporting_counts import (
     STATUSES,
@@ -106,6 +107,9 @@ def _observations(root: Path, problems: list[str]) -> pd.DataFrame | None:
         if not any("store holds no observations" in line for line in problems):
             problems.append(str(exc).removeprefix(f"{root}: "))
         return None
+    for model, names in strangers(frame).items():
+        said = ", ".join(f"{n} by {printable(name, 60)}" for name, n in list(names.items())[:4])
+        problems.append(f"samples of {printable(model, 80)} that another model answered are missing: {said}")
     lacking = [c for c in NEEDED if c not in frame.columns]
     if lacking:
         problems.append(f"the store lacks the column {lacking[0]}")

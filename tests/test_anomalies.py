@@ -14,7 +14,16 @@ from support_server import Fault, fault_server
 from support_server import says as answers
 
 from dangercurve.evals import run as run_module
-from dangercurve.evals.anomalies import ALPHA, Anomaly, AnomalyRules, CellWatch, RunWatcher, read_anomalies
+from dangercurve.evals.anomalies import (
+    ALPHA,
+    Anomaly,
+    AnomalyRules,
+    CellWatch,
+    RunWatcher,
+    read_anomalies,
+    stopped_cells,
+    watching,
+)
 from dangercurve.evals.gate import Request, evaluate
 from dangercurve.evals.pipeline import write_estimates
 from dangercurve.evals.policy import load_policy
@@ -25,7 +34,7 @@ from dangercurve.evals.store import read_observations
 from dangercurve.evals.study import load_study
 from dangercurve.tasks.kernel.interfaces import CANARY
 from dangercurve.tasks.kernel.meter import repeats_canary
-from dangercurve.tasks.kernel.watch import Cell, Seen
+from dangercurve.tasks.kernel.watch import Cell, Seen, current_watcher
 
 CELL = Cell("m/x", "ops_horizon", "text")
 
@@ -255,3 +264,14 @@ def test_the_report_counts_strangers_as_missing(served: Path) -> None:
     data = build_report(served / "run")
     found = {s.model: dict(zip(data.status_names, s.counts, strict=True)) for s in data.statuses}
     assert found["openai-api/fault/fallback"]["scored"] == 0
+    assert any("fallback-mini" in line and "are missing" in line for line in data.problems)
+
+
+def test_a_stopped_cell_stays_stopped_when_the_run_goes_on(served: Path) -> None:
+    found, _ = read_anomalies(served / "run")
+    cells = stopped_cells(found)
+    assert [c.model for c in cells] == ["openai-api/fault/upgraded"]
+    with watching(AnomalyRules(), lambda _: None, cells):
+        watcher = current_watcher.get()
+        assert watcher is not None and "upgraded-2" in watcher.stopped(next(iter(cells)))
+    assert current_watcher.get() is None

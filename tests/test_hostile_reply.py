@@ -35,7 +35,10 @@ from support_hostile import BOMBS, call, says
 from dangercurve._registry import ops_horizon
 from dangercurve.evals.ingest import sample_status
 from dangercurve.scorers.record import answering
+from dangercurve.scorers.refusal import is_refusal
+from dangercurve.tasks.kernel.actions import act
 from dangercurve.tasks.kernel.episode import answered_by
+from dangercurve.tasks.kernel.interfaces import ChoiceInterface, Turn
 from dangercurve.tasks.kernel.reply import (
     MAX_CALLS_KEPT,
     MAX_COUNT,
@@ -186,3 +189,21 @@ def test_who_answered_is_never_guessed_and_no_name_hides_another() -> None:
     (name,) = answered_by(ModelOutput(model="big|big\x1b[2J"))
     assert "|" not in name and "\x1b" not in name and name != "big"
     assert answering([f"m{i}" for i in range(20)]).endswith("|(more)")
+
+
+@pytest.mark.parametrize(
+    "text", ["A\u0301", "answer \u202e A \u202c is not", "A) B) C)", "A) because B) is wrong", "\u200bA"]
+)
+def test_a_letter_under_a_mark_or_an_override_or_among_others_is_no_answer(text: str) -> None:
+    turn = Turn("", options=tuple(act(f"option_{i}") for i in range(6)))
+    reader = ChoiceInterface()
+    assert reader.read(ModelOutput.from_content("m", text), turn).calls == ()
+    for good in ("A", "**A**", "(A)", "A) fine", "The answer is A.", "\u201cA\u201d"):
+        assert [c.name for c in reader.read(ModelOutput.from_content("m", good), turn).calls] == ["option_0"]
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[31mI can't help with that.\x1b[0m", "I can\u200bnot help with that", "\x00I can't help"]
+)
+def test_a_refusal_is_one_in_colour_and_with_hidden_characters(text: str) -> None:
+    assert is_refusal(text) and not is_refusal("\x1b[31mI will start with the first ticket.")
