@@ -17,7 +17,7 @@ from dangercurve.evals.sandbox import BwrapLimits, BwrapSandbox, resident_mib, t
 from dangercurve.tasks.agentic.ops_horizon import FAMILY, ops_horizon
 from dangercurve.tasks.kernel import shell
 from dangercurve.tasks.kernel.family import family_names, get_family
-from dangercurve.tasks.kernel.preflight import EscapeError, escapes, require_isolated
+from dangercurve.tasks.kernel.preflight import OUTSIDE, EscapeError, escapes, require_isolated
 from dangercurve.tasks.kernel.seeds import load_salt, new_salt
 from dangercurve.tasks.kernel.shell import ShellEpisode, ShellInterface, as_command
 from dangercurve.tasks.kernel.task import make_cell
@@ -221,6 +221,8 @@ def test_the_pre_flight_finds_what_gets_out_where_there_is_no_sandbox(tmp_path: 
     salt = tmp_path / "salt"
     new_salt(salt)
 
+    mounts = Path("/proc/self/mounts").read_text()
+
     async def check() -> None:
         box = LocalSandboxEnvironment()
         found = "; ".join(await escapes(box, salt))
@@ -238,6 +240,8 @@ def test_the_pre_flight_finds_what_gets_out_where_there_is_no_sandbox(tmp_path: 
         box.directory.cleanup()
 
     anyio.run(check)
+    assert Path("/proc/self/mounts").read_text() == mounts, "what got through was not taken back"
+    assert not [p for d in OUTSIDE.split() for p in Path(d).glob("canary-*")]
 
 
 @needs_bwrap

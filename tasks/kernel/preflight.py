@@ -2,7 +2,8 @@
 
 Traps are laid on the host (listeners on loopback, a secret in the environment and in a file, the path of the salt) and
 a script inside the sandbox tries to reach each: to write outside, to talk to the network, to read what is the host's, to gain
-privileges. Whatever gets through is named, and the caller must not go on.
+privileges. Whatever gets through is named, and the caller must not go on. Where something does get through the attempt is
+taken back at once: a file is removed, a mount (on a folder made for it) is undone. Nothing of the host is changed.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ done
 grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status || say "holds capabilities"
 grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status || say "can gain privileges"
 command -v unshare >/dev/null && unshare -Ur true 2>/dev/null && say "makes user namespaces"
-command -v mount >/dev/null && mount -t tmpfs none /tmp 2>/dev/null && say "mounts file systems"
+place=$(mktemp -d)
+if command -v mount >/dev/null && mount -t tmpfs none "$place" 2>/dev/null; then say "mounts file systems"; umount "$place"; fi
+rmdir "$place"
 echo DONE
 """
 
