@@ -155,25 +155,31 @@ def kill_server_part(seed: int, runs: int) -> None:
             total["lost"], total["doubled"], total["different"], watch.seconds(),
             "SmolLM2-135M in the choice interface; the request that a server died under is asked again",
         )  # fmt: skip
-        watch, run = Watch(), folder / "given-up"
-        kills = kill_servers(study, run, length, 8, rng)
-        frame = read_observations(run)
-        statuses = Counter(frame["status"])
-        scored_low = int(((frame["status"] == "infra_error") & frame["success"].notna()).sum())
-        must_finish(study, run)
-        after = compare(run, whole)
-        given_up = Result(
-            "kill -9 of llama.cpp", "until the driver gives up", kills, 1, after["samples"], after["lost"], after["doubled"],
-            after["different"] + scored_low, watch.seconds(),
-            f"after {kills} kills {statuses['infra_error']} of {len(frame)} samples were infra_error and none of them had a "
-            "score; the same command once more plays them",
-        )  # fmt: skip
+        given_up = give_up(study, folder / "given-up", whole, length, rng)
     keep(
         "kill-server",
         "The llama.cpp server of a real model is killed with signal 9 while it answers.",
         [survived, given_up],
         f"python benchmarks/drill_kill.py --part server --seed {seed} --server-runs {runs}",
     )
+
+
+def give_up(study: Path, run: Path, whole: Print, length: float, rng: random.Random) -> Result:
+    """Kill the server until the driver starts it no more: what is left must be missing evidence, never a score."""
+    watch = Watch()
+    kills = kill_servers(study, run, length, 8, rng)
+    mine, frame = fingerprint(run), read_observations(run)
+    crashed = frame[frame["status"] == "infra_error"]
+    scored = int(crashed["success"].notna().sum() + crashed["outcome"].notna().sum())
+    gone = set(zip(crashed["model"], crashed["sample_id"], crashed["epoch"].astype(int), strict=True))
+    others = sum(mine.samples[k] != whole.samples.get(k) for k in set(mine.samples) - gone)
+    return Result(
+        "kill -9 of llama.cpp", "until the driver gives up", kills, 1, len(mine.samples), mine.lost_from(whole), mine.doubled,
+        scored + others, watch.seconds(),
+        f"after {kills} kills {len(crashed)} of {len(frame)} samples were infra_error, none of them with a score; the others "
+        f"are as undisturbed; verdict {verdict_of(run)} (whole run: {verdict_of(run.parent / 'whole')}). Crashed samples of "
+        "a finished log stay missing evidence: a new run folder plays them again",
+    )  # fmt: skip
 
 
 def kill_servers(study: Path, run: Path, length: float, kills: int, rng: random.Random) -> int:

@@ -1,9 +1,9 @@
 """What the fault drills share: a study, whole processes, the fingerprint of a run, and the page of results.
 
 A drill compares a disturbed run with an undisturbed one by `fingerprint`: every observation, estimate and forecast and
-the whole verdict, less time stamps, days counted from them, random identifiers and digests over these. Each part of a
-drill stores its result as one JSON file in `docs/reliability/`; the page is written anew from all of them, so that a
-part can be run again by itself.
+the whole verdict, less time stamps, days counted from them, random identifiers, digests over these and the note that
+counts the logs of interrupted attempts. Each part of a drill stores its result as one JSON file in
+`docs/reliability/`; the page is written anew from all of them, so that a part can be run again by itself.
 """
 
 from __future__ import annotations
@@ -180,14 +180,14 @@ def keep(part: str, claim: str, rows: Sequence[Result], command_line: str) -> No
     RESULTS.mkdir(parents=True, exist_ok=True)
     data = {"part": part, "claim": claim, "command": command_line, "rows": [asdict(r) for r in rows]}
     write_atomic(RESULTS / f"{part}.json", json.dumps(data, indent=1) + "\n")
-    write_page()
+    write_atomic(PAGE, page())
     print("\n".join(_table(data)))
     if not all(r.held for r in rows):
         sys.exit(1)
 
 
-def write_page() -> None:
-    """`docs/reliability.md` from the stored results of all parts."""
+def page() -> str:
+    """The text of `docs/reliability.md` from the stored results of all parts."""
     stored = [json.loads(p.read_text()) for p in sorted(RESULTS.glob("*.json"))]
     lines = [
         "# Reliability under faults",
@@ -195,16 +195,16 @@ def write_page() -> None:
         "What happens to a run when the machine, the disk, the clock, the network or the provider fails. Each part is a",
         "script that disturbs runs on purpose, lets the same command finish, and compares the result with an undisturbed",
         "run of the same study: every sample with its status, scores and journal head, every estimate and forecast, and",
-        "the verdict, less time stamps, days counted from them, random identifiers and digests over these. **lost** are",
-        "samples of the undisturbed run that are missing, **doubled** those counted twice, **different** those that came",
-        "to something else (and one more a run whose estimates, forecasts or verdict differ, or whose error was no clear",
-        "line). `make drills` runs all parts; each can be run by itself.",
+        "the verdict, less time stamps, days counted from them, random identifiers, digests over these and the note that",
+        "counts the logs of interrupted attempts. **lost** are samples of the undisturbed run that are missing, **doubled**",
+        "those counted twice, **different** those that came to something else (and one more a run whose estimates, forecasts",
+        "or verdict differ, or whose error was no clear line). `make drills` runs all parts; each can be run by itself.",
         "",
         "All samples but those of `local/...` are played by SIMULATED models or by a scripted server.",
     ]
     for data in stored:
         lines += ["", *_table(data)]
-    write_atomic(PAGE, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _table(data: Mapping[str, object]) -> list[str]:

@@ -262,7 +262,7 @@ def test_a_leak_ends_the_eval_before_the_model_is_asked(
     [
         ("x=$(head -c 700000000 /dev/zero | tr '\\0' x); echo ${#x}", ""),
         ("for i in $(seq 200); do sleep 5 & done; wait", "Resource temporarily unavailable"),
-        ("head -c 200000000 /dev/zero > big; ls", "exit 153"),
+        ("head -c 200000000 /dev/zero > big", "exit 153"),
         ("for i in $(seq 40); do head -c 20000000 /dev/zero > f$i; sleep 0.05; done", "limit on disk"),
         ("while :; do :; done", "time"),
         ("cat /dev/zero", "output"),

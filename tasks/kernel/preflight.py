@@ -58,7 +58,10 @@ grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status || say "holds capabilities"
 grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status || say "can gain privileges"
 command -v unshare >/dev/null && unshare -Ur true 2>/dev/null && say "makes user namespaces"
 place=$(mktemp -d)
-if command -v mount >/dev/null && mount -t tmpfs none "$place" 2>/dev/null; then say "mounts file systems"; umount "$place"; fi
+if command -v mount >/dev/null && mount -t tmpfs none "$place" 2>/dev/null; then
+  say "mounts file systems"
+  umount "$place"
+fi
 rmdir "$place"
 echo DONE
 """
