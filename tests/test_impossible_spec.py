@@ -141,6 +141,14 @@ def test_an_empty_entry_shows_nothing_to_copy() -> None:
         assert "wanted" not in shown
 
 
+def test_a_note_changes_nothing_and_counts_for_nothing() -> None:
+    w = world(1, 0)
+    right = w.oracle()
+    w.play(Action("note", right.args))
+    assert w.values.keys() == world(1, 0).values.keys()
+    assert w.outcome() == 0.0 and w.oracle() == right
+
+
 def test_a_fork_of_a_job_is_the_same_job() -> None:
     for index in range(8):
         w = world(2, index)
