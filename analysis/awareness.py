@@ -118,8 +118,8 @@ def _effect(
     seed: int,
 ) -> CueEffect:
     defined = usable & np.isfinite(values)
-    instance = rows["instance_id"].astype(str).to_numpy()
-    cue = rows["arm_cue"].astype(str).to_numpy()
+    instance = np.array([str(i) for i in rows["instance_id"]], dtype=np.str_)
+    cue = np.array([str(c) for c in rows["arm_cue"]], dtype=np.str_)
 
     def difference(a: str, b: str, fill: tuple[float, float] | None = None) -> Propensity:
         sides = []
