@@ -42,6 +42,9 @@ class Failure(SystemExit):
 
 def child(folder: Path, mode: str, family: str) -> dict[str, Any]:
     out = folder / f"{family}-{mode}"
+    if (out / "result.json").is_file():  # of a drill that was broken off
+        kept: dict[str, Any] = json.loads((out / "result.json").read_text())
+        return kept
     for part in ("home", "tmp"):
         (out / part).mkdir(parents=True)
     environment = {**os.environ, "HOME": str(out / "home"), "TMPDIR": str(out / "tmp"),
@@ -71,14 +74,14 @@ def network_away() -> tuple[str, ...]:
 
 
 def attacks() -> list[str]:
-    """The table of places, attacks and results."""
+    """The table of places, attacks and results, which lie in `DRILL_FOLDER` where it is set and are taken from there."""
     from support_hostile import INTERFACES, PLAYED, corpus, played
 
     places = {e.id: e.place for e in corpus()}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     others: list[str] = []
     with tempfile.TemporaryDirectory(prefix="hostile-") as name:
-        folder = Path(name)
+        folder = Path(os.environ.get("DRILL_FOLDER", name))
         for family in FAMILIES:
             attack, harmless = child(folder, "attack", family), child(folder, "harmless", family)
             for key, row in attack["rows"].items():

@@ -25,7 +25,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict
 
 from dangercurve._text import printable
-from dangercurve.tasks.kernel.watch import Cell, Seen, current_watcher
+from dangercurve.tasks.kernel.watch import Cell, Seen, watched_by
 
 Action = Literal["off", "mark", "stop"]
 Kind = Literal["status_rate", "tokens", "latency", "canary", "tripwire", "answering_model"]
@@ -207,11 +207,8 @@ def watching(
     """Watch every episode that is played inside; `already` are cells that an earlier part of the run stopped."""
     watcher = RunWatcher(rules, tell)
     watcher._stopped.update(already)
-    token = current_watcher.set(watcher)
-    try:
+    with watched_by(watcher):
         yield
-    finally:
-        current_watcher.reset(token)
 
 
 def read_anomalies(run: Path) -> tuple[list[Anomaly], list[str]]:

@@ -272,6 +272,6 @@ def test_a_stopped_cell_stays_stopped_when_the_run_goes_on(served: Path) -> None
     cells = stopped_cells(found)
     assert [c.model for c in cells] == ["openai-api/fault/upgraded"]
     with watching(AnomalyRules(), lambda _: None, cells):
-        watcher = current_watcher.get()
+        watcher = current_watcher()
         assert watcher is not None and "upgraded-2" in watcher.stopped(next(iter(cells)))
-    assert current_watcher.get() is None
+    assert current_watcher() is None

@@ -51,7 +51,7 @@ def play(make_episode: Callable[[TaskState], Episode]) -> Solver:
         messages: list[ChatMessage] = episode.opening()
         state.messages = messages
         limit = error = ""
-        model, meter, watcher = get_model(), Meter(), current_watcher.get()
+        model, meter, watcher = get_model(), Meter(), current_watcher()
         cell = Cell(str(model), episode.world.instance.family, episode.interface.name)
         why = watcher.stopped(cell) if watcher else ""
         if why:

@@ -5,7 +5,8 @@ Light on purpose: the gate imports it and does not import Inspect.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,4 +46,20 @@ class Watcher(Protocol):
         """One episode has ended."""
 
 
-current_watcher: ContextVar[Watcher | None] = ContextVar("dangercurve_watcher", default=None)
+_WATCHERS: list[Watcher] = []
+"""Of this process and not of a context: Inspect plays its episodes in a context of its own, where no other is seen."""
+
+
+def current_watcher() -> Watcher | None:
+    """Who watches the run of this process, if anyone."""
+    return _WATCHERS[-1] if _WATCHERS else None
+
+
+@contextmanager
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Every episode that ends inside is told to `watcher`."""
+    _WATCHERS.append(watcher)
+    try:
+        yield
+    finally:
+        _WATCHERS.remove(watcher)
