@@ -272,7 +272,7 @@ def quiet_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def event(run: Path, kind: str, **data: object) -> None:
+def event(run: Path, kind: str, /, **data: object) -> None:
     """Append one line to the run's event file."""
     line = json.dumps(
         {"time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"), "event": kind, **data}
