@@ -44,6 +44,7 @@ def smallest(data: CurveData, m: int) -> CurveData:
         n_items=data.n_items[keep],
         var=data.var[keep],
         flop_sd=data.flop_sd[keep],
+        law=None if data.law is None else replace(data.law, offset=data.law.offset[keep]),
     )
 
 

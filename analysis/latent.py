@@ -35,11 +35,59 @@ _SPREAD_SD = np.array([0.8, 1.0])  # prior sd of log s_e and log s_f
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorLaw:
+    """Standard error as a function of the value: log se = c0 + c1 u + c2 u^2 + offset_i, u = value - middle.
+
+    `middle` and `low`, `high` (between which values are read) are on the metric's scale; `offset` (n,) is what a
+    model's own number of instances adds.
+    """
+
+    coefficients: tuple[float, float, float]
+    middle: float
+    low: float
+    high: float
+    offset: Floats
+
+    def variance(self, value: Floats) -> Floats:
+        """Sampling variance (S, n) of models whose true values are `value` (S, n)."""
+        u = np.clip(value, self.low, self.high) - self.middle
+        c0, c1, c2 = self.coefficients
+        return np.asarray(np.exp(2 * (c0 + c1 * u + c2 * u**2 + self.offset)), np.float64)
+
+
+def error_law(value: Floats, se: Floats, n: Floats) -> ErrorLaw | None:
+    """Fit the law to estimates `value`, their `se` and instance counts `n` (NaN where unknown); None below six models.
+
+    An estimate that came out low by chance also reports a smaller error (horizons beyond the levels tried), so weighing
+    by its own error pulls the curve low: the error that counts is that of the value which the curve predicts.
+    """
+    good = np.isfinite(value) & np.isfinite(se) & (se > 0)
+    if good.sum() < 6 or np.ptp(value[good]) <= 0:
+        return None
+    size = np.where(np.isfinite(n) & (n > 0), n, np.nan)
+    known = np.isfinite(size)
+    offset = np.zeros(value.size) if not known.all() else -0.5 * np.log(size / np.mean(size))
+    middle, spread = float(np.mean(value[good])), float(np.std(value[good]))
+    u = (value[good] - middle) / spread
+    design = np.column_stack([np.ones_like(u), u, u**2])
+    ridge = np.diag([1e-9, 0.1, 0.1])
+    c = np.linalg.solve(design.T @ design + ridge, design.T @ (np.log(se[good]) - offset[good]))
+    return ErrorLaw(
+        (float(c[0]), float(c[1]) / spread, float(c[2]) / spread**2),
+        middle,
+        float(value[good].min()),
+        float(value[good].max()),
+        offset,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CurveData:
     """One metric of many models, ready to fit. Arrays are (n,); `x` is log10 FLOP less `centre`.
 
     `y` is the score (rates) or the value on its scale (log2, linear); `var` its known sampling variance where
-    `n_items` is NaN; for rates with items the variance follows from the curve. `floor` is the chance rate.
+    `n_items` is NaN; for rates with items, and by `law` for other metrics, the variance follows from the curve.
+    `floor` is the chance rate.
     """
 
     x: Floats
@@ -52,6 +100,7 @@ class CurveData:
     floor: float
     centre: float
     scale: Scale
+    law: ErrorLaw | None = None
 
     @property
     def rate(self) -> bool:
@@ -139,6 +188,8 @@ def _moments(z: Floats, shape: Shape, data: CurveData) -> tuple[Floats, Floats, 
     if data.rate:
         p = np.clip(mean, 1e-4, 1 - 1e-4)
         noise = np.where(np.isfinite(data.n_items), p * (1 - p) / data.n_items, data.var)
+    elif data.law is not None:
+        noise = data.law.variance(mean)
     else:
         noise = np.broadcast_to(data.var, mean.shape)
     var = noise + slope**2 * s_e2 + 1e-8

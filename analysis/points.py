@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dangercurve._errors import DataError, did_you_mean
 from dangercurve.analysis import registry
-from dangercurve.analysis.latent import CurveData
+from dangercurve.analysis.latent import CurveData, error_law
 from dangercurve.analysis.registry import Scale
 from dangercurve.analysis.scores import ScoreTable, chance_floor, parse_dates
 from dangercurve.analysis.tables import positive
@@ -215,6 +215,7 @@ def curve_data(points: Points, *, log10_shift: Floats | None = None) -> CurveDat
         points.floor,
         centre,
         points.scale,
+        error_law(value, se, frame["n"].to_numpy(np.float64)) if points.scale == "log2" else None,
     )
 
 

@@ -12,6 +12,7 @@ for hundreds. Writes `docs/recovery.md`; each part keeps its rows in a file, so 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import tempfile
@@ -141,8 +142,20 @@ def run_part(arguments: argparse.Namespace, study: Callable[[str, int, int], Rec
         for seed in range(arguments.first, arguments.first + arguments.seeds):
             rows.append(study(truth, seed, arguments.n))
         print(truth, f"{time.process_time() - started:.0f} CPU-s", flush=True)
-    kept = {"cpu": time.process_time() - started, "n": arguments.n, "rows": [asdict(r) for r in rows]}
+    kept = {
+        "cpu": time.process_time() - started,
+        "n": arguments.n,
+        "version": version(),
+        "rows": [asdict(r) for r in rows],
+    }
     write_atomic(arguments.keep / f"recovery-{arguments.part}.json", json.dumps(kept))
+
+
+def version() -> str:
+    """Hash of the code that decides a crossing: what rows of another version cannot speak for."""
+    names = ("latent", "crossing", "held_out", "points", "posterior", "measure")
+    code = b"".join((ROOT / "analysis" / f"{name}.py").read_bytes() for name in names)
+    return hashlib.sha256(code).hexdigest()[:12]
 
 
 def table(rows: list[Recovery]) -> list[str]:
@@ -213,9 +226,18 @@ def write_page(keep: Path, out: Path) -> None:
         ("inspect", "Through Inspect: every step played, logged, ingested, estimated"),
         ("observations", "From observations: the same distribution, drawn without playing"),
     ):
-        kept = json.loads((keep / f"recovery-{part}.json").read_text())
+        source = keep / f"recovery-{part}.json"
+        if not source.exists():
+            lines += ["", f"## {title}", "", "Not run for this version of the page."]
+            continue
+        kept = json.loads(source.read_text())
         rows = [Recovery(**row) for row in kept["rows"]]
         lines += ["", f"## {title}", "", *table(rows), "", f"{kept['cpu']:.0f} CPU seconds in one process."]
+        if kept["version"] != version():
+            lines += [
+                "",
+                "Made by an earlier version of the estimator than the one beside this page: run it again.",
+            ]
     write_atomic(out, "\n".join([*lines, ""]))
     print("\n".join(lines))
 

@@ -18,7 +18,7 @@ from dangercurve.analysis.crossing import fit_shapes
 from dangercurve.analysis.direct import compare_routes, direct_route, records_of
 from dangercurve.analysis.held_out import last_value_score, n_training, smallest
 from dangercurve.analysis.horizon_table import check_horizons, to_records
-from dangercurve.analysis.latent import CurveData
+from dangercurve.analysis.latent import CurveData, error_law
 from dangercurve.analysis.points import points_from_horizons
 from dangercurve.evals.cli import cli
 
@@ -207,3 +207,17 @@ def test_progress_at_equal_compute_is_a_drift_of_the_residuals_in_time(tmp_path:
     assert axes["release date"]["p_trend"] < 0.05 and axes["release date"]["trend"] > 0.5
     assert any("along release date (they rise" in f for f in moving["flags"])  # type: ignore[attr-defined]
     assert not any("release date" in f for f in still["flags"])  # type: ignore[attr-defined]
+
+
+def test_the_error_of_a_horizon_is_read_at_the_value_that_the_curve_predicts() -> None:
+    value = np.linspace(0.0, 4.0, 9)
+    law = error_law(value, np.exp(-1 + 0.2 * (value - 2) ** 2), np.full(9, np.nan))
+    assert law is not None
+    at = np.sqrt(law.variance(np.array([[0.0, 2.0, 4.0] * 3])))[0]
+    assert at[1] == pytest.approx(np.exp(-1), rel=0.05) and at[0] == pytest.approx(np.exp(-0.2), rel=0.1)
+    assert law.variance(np.full((1, 9), 99.0))[0, 0] == law.variance(np.full((1, 9), 4.0))[0, 0]
+    counted = error_law(value, 1 / np.sqrt(np.arange(1.0, 10)), np.arange(1.0, 10))
+    assert counted is not None
+    spread = np.sqrt(counted.variance(np.full((1, 9), 2.0)))[0]
+    assert spread[0] / spread[8] == pytest.approx(3.0, rel=0.01)
+    assert error_law(value[:5], value[:5] + 1, value[:5]) is None
