@@ -253,7 +253,9 @@ def test_a_leak_ends_the_eval_before_the_model_is_asked(
 
     monkeypatch.setattr("dangercurve.tasks.kernel.preflight.escapes", leaking)
     log = played("oracle", monkeypatch, tmp_path)
-    assert log.status == "error" and "reaches TCP on the host" in (log.error.message if log.error else "")
+    said = " ".join(s.error.message for s in log.samples or [] if s.error)
+    assert log.status == "error" and "reaches TCP on the host" in said
+    assert not [m for s in log.samples or [] for m in s.messages if m.role == "assistant"]
 
 
 @needs_bwrap
