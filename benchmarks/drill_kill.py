@@ -43,7 +43,7 @@ models: [sim/smooth@21.5, sim/smooth@23, sim/smooth@24.5]
 tasks: [ops_horizon]
 levels: [0, 1, 2, 3]
 interfaces: [text]
-n: 40
+n: 12
 policy: policy.yaml
 subject: sim/smooth@23
 """
