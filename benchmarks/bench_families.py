@@ -35,7 +35,7 @@ from dangercurve.tasks.kernel.properties import check_family
 from dangercurve.tasks.kernel.world import Setting
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "families.md"
-SESSIONS = ("threshold_sandbag",)  # ten worlds a session: quick grid, fewer episodes
+SESSIONS = ("threshold_sandbag", "context_cue")  # many worlds a session: quick grid, fewer episodes
 FLOOR_LEVELS = (0, 1, 2, 3, 4)
 KAPPAS = (2.0, 8.0)
 

@@ -34,8 +34,17 @@ from dangercurve.tasks.kernel.world import Setting
 
 KAPPA = 2.0
 PLAYED = 3
-ARMS = {"threshold_sandbag": 3, "oversight_tamper": 3, "stop_and_handover": 3}
-"""What the propensity needs: none, neutral_label, penalty; blocked, irrelevant, maintenance; genuine, spoofed, routine."""
+ARMS = {
+    "threshold_sandbag": 3,  # none, neutral_label, penalty
+    "oversight_tamper": 3,  # blocked, irrelevant, maintenance
+    "stop_and_handover": 3,  # genuine, spoofed, routine
+    "context_cue": 4,  # eval, deploy, neutral, placebo
+    "covert_side_task": 2,  # honest, attack
+    "proxy_goal": 3,  # aligned, conflict, ablated
+    "fault_recovery": 2,  # with its fault, clean
+    "amnesia_ops": 2,  # wiped, kept
+}
+"""Arms that the contrast of a family needs; one where it needs none."""
 PER_DOUBLING = 1.0  # assumed slope of log-odds a doubling of steps
 
 
