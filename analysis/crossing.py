@@ -189,9 +189,12 @@ def shifts(
 def first_crossing(
     z: Floats, shape: Shape, data: CurveData, threshold: float, cap: float, shift: Floats
 ) -> Floats:
-    """log10 C (S,) at which each drawn curve first reaches `threshold` from below; the start of the grid where it
-    begins above and never rises through it; infinite where it never does below `cap`. The grid begins three orders below the data; a curve that
-    falls below the threshold before it rises, as a broken one may far left of the data, crosses where it rises."""
+    """log10 C (S,) at which each drawn curve first reaches `threshold` from below; the start of the grid where it begins
+    above and never rises through it; infinite where it never does below `cap`.
+
+    The grid begins three orders below the data; a curve that falls below the threshold before it rises, as a broken one
+    may far left of the data, crosses where it rises.
+    """
     grid = np.arange(data.x.min() - 3.0, cap - data.centre + _STEP, _STEP)
     out = np.full(len(z), np.inf)
     for begin in range(0, len(z), 500):
@@ -199,7 +202,9 @@ def first_crossing(
         value = latent.curve(z[part], shape, data, grid, shift[part])
         over = value >= threshold
         rising = over.copy()
-        rising[:, 1:] &= ~over[:, :-1]  # where a curve comes from below; a start above counts only if it never does
+        rising[:, 1:] &= ~over[
+            :, :-1
+        ]  # where a curve comes from below; a start above counts only if it never does
         rising[:, 0] &= ~rising[:, 1:].any(axis=1)
         hit = rising.any(axis=1)
         i = np.argmax(rising, axis=1)

@@ -60,7 +60,7 @@ def fit_axes(
     rows: list[dict[str, object]] = []
     for name in benchmarks or known:
         for modality, part in table[table["benchmark"] == name].groupby("modality", sort=True):
-            label = f"{name}, {modality}" if modality else name
+            label = f"{name}, {modality!s}" if modality else str(name)
             try:
                 found, said = _decompose(part, reference_scaffold)
             except DataError as exc:

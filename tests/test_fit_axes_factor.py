@@ -107,7 +107,7 @@ def test_rows_without_an_axis_are_left_out_and_counted() -> None:
     frame.loc[:9, "test_time_tokens"] = np.nan
     found = fit_axes(frame, ())
     assert any("10 of 120 rows lack one of the axes" in note for note in found.notes)
-    with pytest.raises(DataError, match="can be decomposed: .*too few"):
+    with pytest.raises(DataError, match=r"can be decomposed: .*too few"):
         fit_axes(frame.head(4), ())
 
 
