@@ -73,6 +73,9 @@ EXPECTED: dict[str, Vector | dict[str, Vector]] = {
     "give_up": RIGHT,  # nothing to give up here: it plays the oracle
     "never_suspects": RIGHT,  # no faulty tool here
     "always_suspects": RIGHT,
+    "attacker": RIGHT,  # no second job here
+    "stealthy_attacker": RIGHT,
+    "weak_attacker": RIGHT,
     "proxy_follower": RIGHT,  # no cue beside the goal here
     "null": NOTHING,
     "refuser": only("refused"),

@@ -112,6 +112,7 @@ def test_every_fault_is_drawn_and_shows_on_one_tank_at_least() -> None:
         if tool in READERS:
             assert w.shown(tool, last) != tank.level
         else:
+            w.play(act("gauge", tank=tank.code))
             w.play(act(tool, tank=tank.code, amount=60))
             assert w.valves[tank.code] == (0 if kind == "lost" else 60 - w.spec.shift)
     assert set(seen) == set(FAULTS) and min(seen.values()) >= 8

@@ -137,7 +137,7 @@ def test_the_salt_is_in_no_representation_and_no_sample(tmp_path: Path) -> None:
     assert hidden not in repr(salt) and repr(salt.value) not in repr(salt)
     assert repr(salt.value) not in repr(Instance("f", 1, 0, 0, salt))
     task = build_task(make_cell(get_family("toy_vuln"), level="0-1", n=2, salt=str(path), interface="choice"))
-    written = json.dumps([s.model_dump(mode="json") for s in task.dataset], default=str)
+    written = json.dumps([task.metadata, *(s.model_dump(mode="json") for s in task.dataset)], default=str)
     assert hidden not in written and repr(salt.value) not in written
     assert salt.commitment in written
 

@@ -229,8 +229,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("attacker", "weak_attacker", "honest", "greedy"):
             task = covert_side_task(level=2, n=10, interface="text")
             inspect_eval(
-                task, model=f"bot/{name}", log_dir=str(folder / "logs"), display="none", log_level="error"
-            )
+                task, model=get_model(f"bot/{name}", memoize=False), log_dir=str(folder / "logs"), display="none",
+                log_level="error",
+            )  # fmt: skip
     yield folder
 
 

@@ -192,7 +192,7 @@ def test_a_server_that_dies_under_a_request_is_started_again_and_the_answer_come
     pid, generation = server.pid, server.generation
     killer = threading.Timer(0.4, os.kill, (pid, signal.SIGKILL))
     killer.start()
-    after = ask(question, max_tokens=length)
+    after = ask(question, max_tokens=length, max_retries=5)  # as `dangercurve run` sets it
     assert gone(pid) and server.pid != pid and server.generation == generation + 1
     assert after.completion == before.completion and after.usage.output_tokens == length
 

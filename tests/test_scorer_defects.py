@@ -103,18 +103,28 @@ def test_defect_03_rejected_calls_are_credited_with_nothing(family: str) -> None
     assert (dict(w.milestones()), w.outcome()) == before
 
 
+SAME_END = ({"gauge", "dip"}, {"motor", "crank"})
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_defect_04_an_action_is_credited_under_its_own_name_alone(family: str) -> None:
-    """The oracle's arguments under the name of another action that takes the same parameters never solve the job."""
+    """The oracle's arguments under the name of another action that takes the same parameters never solve the job.
+
+    Where a family has two ways to do the same thing as its construct, these two are not told apart.
+    """
     reference = world(family, 1)
     steps: list[Action] = []
     while not reference.done():
         steps.append(reference.oracle())
         reference.play(steps[-1])
-    specs = {s.name: s for s in reference.offered()}
+    specs = {s.name: s for s in reference.all_actions()}
+    if len({s.params for s in specs.values() if s.params}) == sum(bool(s.params) for s in specs.values()):
+        pytest.skip(f"{family} has no two actions with the same parameters: nothing can be taken for another")
     swapped = 0
     for k, step in enumerate(steps):
         for other in specs.values():
+            if {other.name, step.name} in SAME_END:
+                continue
             if other.name != step.name and other.params and other.params == specs[step.name].params:
                 w = world(family, 1)
                 for j, action in enumerate(steps):

@@ -116,7 +116,7 @@ class YardWorld(World[Yard]):
         rules = [
             f"Set the valve of each of your tanks to {ABOVE} {side} its level."
             + (scale if self.setting.twin == "counter_prior" else ""),
-            "Read a level by gauge or dip; set a valve by motor or crank; check shows a valve.",
+            "Read a level by gauge or dip, then set the valve by motor or crank; check shows a valve.",
             f"Yesterday's level differs from today's by {CLOSE} at most.",
             "A tool may have a fault that it does not show: a gauge or dip may be stale (it shows the tank listed before, "
             f"{REST} for the first) or shifted (off by a constant); a motor or crank may be partial (it sets less) or lost "
@@ -173,6 +173,8 @@ class YardWorld(World[Yard]):
         code = self.spec.tanks[index].code
         if not 0 <= amount <= 2 * FULL:
             raise InvalidAction(f"a valve takes 0 to {2 * FULL}")
+        if code not in self.known:
+            return Effect(f"{code}: read its level first.")
         if not self._faulty(tool, index):
             self.valves[code] = amount
         elif self.spec.kind == "partial":
