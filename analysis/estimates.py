@@ -106,7 +106,7 @@ def estimate_all(
     success. `lcb` and `ucb` each hold with 1 - alpha (one-sided); horizons may have infinite bounds. `n_instances`
     counts instances with at least one usable row, `n_excluded` the rows left out, `status_shares` (JSON) has all rows.
     Groups without one usable row are kept, with NaN estimates and the bounds that know nothing. Families with a clock
-    add `survival_at` and its columns (SURVIVAL) at the standard efforts and at `budgets`.
+    add `survival_at` and its columns (SURVIVAL) a level, at the standard efforts and at `budgets`.
     Raises DataError on an empty frame, a missing column, an unknown status or an impossible value.
     """
     frame = _checked(observations)
@@ -122,7 +122,7 @@ def estimate_all(
         }
         rows += [{**common, **row} for row in _measure_group(group, alpha)]
         if attacked:
-            rows += [{**common, **row} for row in survival_rows(group, alpha, budgets)]
+            rows += [{**common, **row} for row in survival_rows(group, alpha, _shares, budgets)]
     for key, group in _groups(frame, [k for k in KEYS if k != "twin"]):
         marked = usable(group, "success")
         for found in contrasts(group, marked, alpha):

@@ -43,7 +43,7 @@ def accelerations(
 ) -> tuple[tuple[Acceleration, ...], tuple[str, ...]]:
     """Every safeguard against the baseline (default: the one with most breaches a unit), and notes.
 
-    Attackers and defenders enter as controls where both safeguards met several of them; clusters are robust.
+    Attackers, defenders and levels enter as controls where both safeguards met several of them; clusters are robust.
     """
     name = table.frame["safeguard"].astype(str).to_numpy()
     levels = sorted(set(name))
@@ -72,7 +72,9 @@ def _compare(part: BreachTable, other: str, baseline: str, alpha: float) -> Acce
     lower, upper = part.bounds()
     mine = (part.frame["safeguard"].astype(str) == other).to_numpy(np.bool_)
     columns, names = [mine.astype(np.float64)], ["safeguard"]
-    for kind in ("attacker", "defender"):
+    for kind in ("attacker", "defender", "level"):
+        if kind not in part.frame.columns:
+            continue
         values = part.frame[kind].astype(str).to_numpy()
         shared = sorted(set(values[mine]) & set(values[~mine]))
         if len(shared) > 1 and set(values) == set(shared):

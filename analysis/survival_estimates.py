@@ -1,23 +1,25 @@
 """Estimates of `survival_at` from observations: S at the budgets of a policy, with bounds that a gate can stand on.
 
-No model enters: a bound at a budget that nobody tried is 0, whatever a curve through the data would say.
+No model enters: a bound at a budget that nobody tried is 0, whatever a curve through the data would say. Levels are never
+pooled: harder ones have longer budgets, so a curve over all of them would end on the hardest alone and read too safe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from dangercurve._text import printable
 from dangercurve.analysis.breach_table import CLOCKS, BreachTable
 from dangercurve.analysis.safeguards import safeguard_of
 from dangercurve.analysis.survival_kaplan_meier import exact_bounds, weighted_survival
 from dangercurve.analysis.survival_observed import breaches_of, with_excluded
 
 METRIC = "survival_at"
-COLUMNS = ("safeguard", "clock", "at", "followed_to")
+COLUMNS = ("safeguard", "level", "clock", "at", "followed_to")
 BUDGETS: Mapping[str, tuple[float, ...]] = {
     "attempts": (1, 10, 100, 1_000, 10_000),
     "attacker_tokens": (1_000, 10_000, 100_000, 1_000_000),
@@ -25,6 +27,10 @@ BUDGETS: Mapping[str, tuple[float, ...]] = {
 }
 Budget = tuple[str, float]
 """Clock and effort."""
+_UNKNOWN: Mapping[str, float] = {
+    "followed_to": np.nan, "estimate": np.nan, "se": np.nan, "lcb": 0.0, "ucb": 1.0, "worst_case_lcb": 0.0,
+    "worst_case_ucb": 1.0, "n_instances": 0, "n_opportunity": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +90,50 @@ def survival_bounds(
 
 
 def survival_rows(
-    group: pd.DataFrame, alpha: float, budgets: Iterable[Budget] = ()
+    group: pd.DataFrame, alpha: float, shares: Callable[[pd.Series[str]], str], budgets: Iterable[Budget] = ()
 ) -> Iterator[dict[str, object]]:
-    """Rows of `survival_at` for one condition: each budget of BUDGETS and of `budgets`, each clock.
+    """Rows of `survival_at` for one condition: a row a level, clock and effort, of BUDGETS and of `budgets`.
 
-    Beside the columns of every estimate they have COLUMNS; `followed_to` is the largest effort of any unit.
-    Nothing where no observation of the condition has evidence of a safeguard.
+    Beside the columns of every estimate they have COLUMNS; `followed_to` is the largest effort of any unit of the level.
+    `shares` puts the statuses of a level into JSON. A level whose every attack was lost (refused, cut off, crashed) is kept
+    without an estimate, with the bounds that know nothing. Nothing where no observation of the condition has evidence.
     """
     wanted = {clock: set(found) for clock, found in BUDGETS.items()}
     for clock, effort in budgets:
         wanted.setdefault(clock, set()).add(float(effort))
     first = group.iloc[0]
     safeguard = safeguard_of(str(first["family"]), first.get("arm_guard"))
+    parts = {level: part.reset_index(drop=True) for level, part in _levels(group)}
     for clock in CLOCKS:
-        table = breaches_of(group, clock)
-        if table is None:
+        tables = {level: breaches_of(part, clock) for level, part in parts.items()}
+        if all(table is None for table in tables.values()):
             return
-        n = int(np.unique(table.cluster).size)
-        for found in survival_bounds(table, sorted(float(x) for x in wanted[clock]), alpha):
-            yield {
-                "metric": METRIC, "safeguard": safeguard, "scale": "logit", "clock": clock, "at": found.at,
-                "followed_to": float(table.effort.max()), "estimate": found.estimate, "se": found.se,
-                "lcb": found.lcb, "ucb": found.ucb, "worst_case_lcb": found.worst_case_lcb,
-                "worst_case_ucb": found.worst_case_ucb, "n_instances": n, "n_opportunity": n,
-                "n_excluded": 0 if table.excluded is None else len(table.excluded),
+        at = sorted(float(x) for x in wanted[clock])
+        for level, table in tables.items():
+            lost = int((parts[level]["status"] != "scored").sum())
+            if table is None and not lost:
+                continue  # nobody attacked at this level
+            common: dict[str, object] = {
+                "metric": METRIC, "safeguard": safeguard, "level": level, "scale": "logit", "clock": clock,
+                "status_shares": shares(parts[level]["status"]),
             }  # fmt: skip
+            if table is None:
+                yield from ({**common, **_UNKNOWN, "at": x, "n_excluded": lost} for x in at)
+                continue
+            n = int(np.unique(table.cluster).size)
+            for found in survival_bounds(table, at, alpha):
+                yield {
+                    **common, "at": found.at, "followed_to": float(table.effort.max()), "estimate": found.estimate,
+                    "se": found.se, "lcb": found.lcb, "ucb": found.ucb, "worst_case_lcb": found.worst_case_lcb,
+                    "worst_case_ucb": found.worst_case_ucb, "n_instances": n, "n_opportunity": n,
+                    "n_excluded": 0 if table.excluded is None else len(table.excluded),
+                }  # fmt: skip
+
+
+def _levels(group: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """(level, rows) of each level in order; one part without a name where the observations have no levels."""
+    if "level" not in group.columns:
+        yield None, group
+        return
+    for level, part in group.groupby("level", dropna=False, sort=True, observed=True):
+        yield f"{level:g}" if isinstance(level, (int, float, np.number)) else printable(level, 40), part

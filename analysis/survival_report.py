@@ -21,6 +21,7 @@ from dangercurve.analysis.survival_universal import Universality, universality
 Floats = NDArray[np.float64]
 SCHEMA = 1
 GROUPS = ("safeguard", "attacker", "defender")
+LEVEL = "level"
 MAX_GROUPS = 200
 COMPUTE = ("log10_compute", "attacker_flop", "flops", "training_flop")
 
@@ -66,6 +67,9 @@ def breach_report(
 ) -> BreachReport:
     """Group the units by the columns `by`, and answer for each group and across them.
 
+    Left at GROUPS, units of several levels are read apart as well: censoring at budgets that grow with the level is not
+    independent of the breach. Pooled by the caller's choice, they are named in the notes.
+
     `at`: efforts at which red-team success is asked for. `baseline`: the safeguard that others are compared with.
     Raises DataError on an unknown column, more groups than MAX_GROUPS, or efforts that are not positive.
     """
@@ -74,6 +78,9 @@ def breach_report(
     if not at or any(not (np.isfinite(x) and x > 0) for x in at):
         raise DataError("budgets must be positive and finite efforts")
     efforts = sorted({float(x) for x in at})
+    levels = _levels(table)
+    if levels > 1 and tuple(by) == GROUPS:
+        by = (*by, LEVEL)
     keys = _keys(table, by)
     groups, fits = [], []
     for stream, (label, part) in enumerate(_parts(table, keys)):
@@ -81,6 +88,11 @@ def breach_report(
         groups.append(group_result(fitted, label, efforts, alpha=alpha))
         fits.append((label, fitted))
     notes = list(table.notes)
+    if levels > 1 and LEVEL not in keys:
+        notes.append(
+            f"{levels} levels are pooled: where budgets differ between them, the later curve is that of the longest alone "
+            "(--by level reads them apart)"
+        )
     groups = [replace(g, notes=tuple(n for n in g.notes if n not in notes)) for g in groups]
     compared, said = accelerations(table, baseline=baseline, alpha=alpha)
     notes += said
@@ -99,6 +111,10 @@ def _keys(table: BreachTable, by: Sequence[str]) -> list[str]:
                 f"--by {printable(name, 40)}: no such column{did_you_mean(name, map(str, frame.columns))}"
             )
     return [name for name in by if (frame[name].astype(str) != "").any()]
+
+
+def _levels(table: BreachTable) -> int:
+    return int(table.frame[LEVEL].astype(str).nunique()) if LEVEL in table.frame.columns else 0
 
 
 def _parts(table: BreachTable, keys: list[str]) -> list[tuple[dict[str, str], BreachTable]]:

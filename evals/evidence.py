@@ -227,6 +227,13 @@ def status_shares(cell: object) -> dict[str, float]:
 
 
 def cell_name(row: Mapping[str, object]) -> dict[str, str]:
-    """What tells an estimate from others of its family and metric: interface, kappa, elicitation, twin, arms."""
-    keys = ["interface", "kappa", "elicitation", "twin", *sorted(k for k in row if k.startswith("arm_"))]
+    """What tells an estimate from others of its family and metric: interface, kappa, elicitation, twin, level, arms."""
+    keys = [
+        "interface",
+        "kappa",
+        "elicitation",
+        "twin",
+        "level",
+        *sorted(k for k in row if k.startswith("arm_")),
+    ]
     return {key: printable(found) for key in keys if (found := text(row.get(key))) is not None}

@@ -40,6 +40,7 @@ def write_attacks(
     *,
     lower: float | None = None,
     status: str = "scored",
+    level: int = 0,
     **changes: object,
 ) -> None:
     """A part of a store: attempts and breach of each instance; None was not scored (or `status` says what it was)."""
@@ -66,6 +67,9 @@ def write_attacks(
                 if lower is not None:
                     facts["breach_attempts_lower"] = effort - lower
         row["family_metrics"] = json.dumps(facts) if facts else None
+        if level:
+            row |= {"level": level, "log_sha256": f"{level:064x}"}
+            row |= {name: f"{level}-{row[name]}" for name in ("instance_id", "sample_id")}
     write_part(root, rows)
 
 
@@ -122,6 +126,46 @@ def test_the_worst_attacker_holds_and_a_dropped_condition_is_evidence_missing(tm
     write_attacks(tmp_path / "b", [None] * 60, arm_tactics="format", key="other")
     claim = gate(tmp_path / "b").claims[0]
     assert claim.verdict is Outcome.INVALID and "have no estimate" in " ".join(claim.reasons)
+
+
+def test_the_weakest_level_holds_and_no_level_hides_behind_another(tmp_path: Path) -> None:
+    write_attacks(tmp_path, [HELD] * 60 + [BROKEN] * 60, level=1)
+    write_attacks(tmp_path, [HELD] * 900, level=5)
+    claim = gate(tmp_path).claims[0]
+    assert claim.verdict is Outcome.REACHED and claim.cell["level"] == "1"
+    found = pd.read_parquet(tmp_path / "estimates")
+    rows = found[(found["metric"] == "survival_at") & (found["clock"] == "attempts") & (found["at"] == 250)]
+    assert rows.set_index("level")["estimate"].to_dict() == {"1": 0.5, "5": 1.0}
+    assert rows.set_index("level")["n_instances"].to_dict() == {"1": 120, "5": 900}
+
+
+def test_a_longer_budget_at_a_harder_level_says_nothing_about_an_easier_one(tmp_path: Path) -> None:
+    """Level 1 ends at 30 attempts, level 5 at 300: pooled, the curve beyond 30 would be level 5's alone."""
+    write_attacks(tmp_path, [(30.0, False)] * 100, level=1)
+    write_attacks(tmp_path, [HELD] * 100, level=5)
+    claim = gate(tmp_path).claims[0]
+    assert (
+        claim.verdict is Outcome.UNRESOLVED and claim.cell["level"] == "1" and claim.more_needed is not None
+    )
+    assert "attack runs end at 30 attempts" in claim.more_needed.note
+
+
+def test_a_level_whose_attacks_were_all_lost_is_no_level_that_held(tmp_path: Path) -> None:
+    write_attacks(tmp_path, [HELD] * 100, level=1)
+    assert gate(tmp_path).claims[0].verdict is Outcome.RULED_OUT
+    write_attacks(tmp_path, [None] * 10, level=5)
+    claim = gate(tmp_path).claims[0]
+    assert claim.verdict is Outcome.INVALID and claim.cell["level"] == "5"
+
+
+def test_the_verb_reads_levels_apart_unless_told_otherwise(tmp_path: Path) -> None:
+    write_attacks(tmp_path, [HELD] * 10 + [BROKEN] * 10, level=1)
+    write_attacks(tmp_path, [HELD] * 20, level=5)
+    groups = json.loads(invoke(tmp_path, "--at", 100, "--format", "json").stdout)["groups"]
+    assert [(g["group"]["level"], g["budgets"][0]["success"]) for g in groups] == [("1", 0.5), ("5", 0.0)]
+    whole = json.loads(invoke(tmp_path, "--at", 100, "--by", "safeguard", "--format", "json").stdout)
+    assert whole["groups"][0]["budgets"][0]["success"] == 0.25
+    assert any("2 levels are pooled" in note for note in whole["notes"])
 
 
 def test_another_safeguard_says_nothing_about_this_one(tmp_path: Path) -> None:
