@@ -78,8 +78,10 @@ def _compare(part: BreachTable, other: str, baseline: str, alpha: float) -> Acce
         values = part.frame[kind].astype(str).to_numpy()
         shared = sorted(set(values[mine]) & set(values[~mine]))
         if len(shared) > 1 and set(values) == set(shared):
-            columns += [(values == level).astype(np.float64) for level in shared[1:]]
-            names += [f"{kind}={level}" for level in shared[1:]]
+            wider = columns + [(values == level).astype(np.float64) for level in shared[1:]]
+            if np.linalg.matrix_rank(np.column_stack([np.ones(len(values)), *wider])) > len(wider):
+                columns = wider  # else an earlier control says the same
+                names += [f"{kind}={level}" for level in shared[1:]]
     event = part.breached
 
     def answer(

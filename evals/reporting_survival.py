@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 CLOCK = "attempts"
 GROUPS = ("safeguard", "attacker", "defender")
+LEVEL = "level"
 MAX_GROUPS = 40
 TICKS = 7
 
 
 def survivals(root: Path, frame: pd.DataFrame, problems: list[str]) -> tuple[Survival, ...]:
-    """A curve a safeguard, attacker and defender, over attempts, from the families of the store that record breaches."""
+    """A curve a safeguard, attacker, defender and level, over attempts, from the families that record breaches."""
     from dangercurve.analysis.survival_observed import has_breaches
     from dangercurve.evals.breaching import breaches_of_run
 
@@ -60,6 +61,11 @@ def curve(label: str, rows: pd.DataFrame, simulated: bool) -> Survival:
 def _parts(family: str, table: BreachTable) -> list[tuple[str, pd.DataFrame]]:
     frame = table.frame
     keys = [k for k in GROUPS if k in frame and frame[k].astype(str).nunique() > 1] or ["safeguard"]
+    if (
+        LEVEL in frame and frame[LEVEL].nunique() > 1
+    ):  # budgets grow with the level: never one curve over several
+        frame = frame.assign(**{LEVEL: [f"level {value}" for value in frame[LEVEL]]})
+        keys.append(LEVEL)
     keys = [k for k in keys if k in frame]
     if not keys:
         return [(family, frame)]

@@ -18,6 +18,7 @@ from dangercurve.evals.gate import Request, evaluate
 from dangercurve.evals.gate_world import AS_OF, World, observations, write_part, write_policy
 from dangercurve.evals.pipeline import wanted_budgets, write_estimates
 from dangercurve.evals.policy import load_policy
+from dangercurve.evals.reporting_survival import survivals
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.verdict import Outcome, Verdict
 from dangercurve.tasks.kernel.family import get_family
@@ -166,6 +167,14 @@ def test_the_verb_reads_levels_apart_unless_told_otherwise(tmp_path: Path) -> No
     whole = json.loads(invoke(tmp_path, "--at", 100, "--by", "safeguard", "--format", "json").stdout)
     assert whole["groups"][0]["budgets"][0]["success"] == 0.25
     assert any("2 levels are pooled" in note for note in whole["notes"])
+
+
+def test_the_report_draws_a_curve_a_level(tmp_path: Path) -> None:
+    write_attacks(tmp_path, [HELD] * 5 + [BROKEN] * 5, level=1)
+    write_attacks(tmp_path, [HELD] * 10, level=5)
+    drawn = survivals(tmp_path, read_observations(tmp_path), [])
+    labels = ["guard_breach: layered, level 1", "guard_breach: layered, level 5"]
+    assert [(d.label, d.steps[-1][1]) for d in drawn] == [(labels[0], 0.5), (labels[1], 1.0)]
 
 
 def test_another_safeguard_says_nothing_about_this_one(tmp_path: Path) -> None:

@@ -161,6 +161,24 @@ def test_the_acceleration_factor_of_a_safeguard_is_recovered() -> None:
     assert inside >= 32
 
 
+def test_levels_that_both_safeguards_met_are_controls_and_nothing_is_controlled_twice() -> None:
+    easy, hard = (
+        guarded({"rules": 20, "layered": 60}),
+        guarded({"rules": 160, "layered": 480}, budget=900.0, seed=1),
+    )
+    frame = pd.concat([easy.frame.assign(level=1, attacker="a"), hard.frame.assign(level=5, attacker="b")])
+    frame = frame.assign(unit=[f"u{k}" for k in range(len(frame))], clock="attempts").drop(
+        columns=["lower", "upper", "cluster"]
+    )
+    levels = accelerations(check_breaches(frame.assign(attacker="a")))[0][0]
+    assert levels.controls == ("level=5",) and levels.lcb is not None and levels.ucb is not None
+    assert levels.status == "identified" and levels.lcb < 3 < levels.ucb < 4.5
+    both, notes = accelerations(check_breaches(frame))  # each attacker has a level of its own
+    assert (
+        both[0].controls == ("attacker=b",) and not notes and both[0].factor == pytest.approx(levels.factor)
+    )
+
+
 def test_a_safeguard_never_broken_has_a_lower_bound_and_no_number() -> None:
     found = accelerations(guarded({"rules": 40, "vault": 1e12}))[0][0]
     assert found.status == "not_identified" and found.factor is None and found.ucb is None
