@@ -19,7 +19,7 @@ from dangercurve.analysis.scenarios import edges_of, holds, load_scenarios, mile
 from dangercurve.evals.cli import cli
 from dangercurve.evals.gate_world import World, write_run
 from dangercurve.evals.scenario_run import assess_scenarios, evidence_of
-from dangercurve.tasks.kernel.family import family_names
+from dangercurve.tasks.kernel.family import family_names, get_family
 
 SHIPPED = load_scenarios()
 LEAF = "{family: toy_vuln, metric: success_rate, threshold: 0.5, label: x}"
@@ -44,7 +44,8 @@ def test_the_five_scenarios_have_a_reason_on_every_edge_and_families_that_exist(
     }  # fmt: skip
     known = set(family_names())
     for name, milestone in SHIPPED.milestones.items():
-        assert (milestone.family in known) != milestone.planned, name
+        assert (milestone.family in known) != milestone.planned, f"{name}: `planned` is out of date"
+        assert milestone.planned or milestone.metric in get_family(milestone.family).metrics, name
     for scenario in SHIPPED.scenarios.values():
         assert all(len(e.why) > 10 for _, e in edges_of(scenario)) and len(milestones_of(scenario)) >= 4
 
