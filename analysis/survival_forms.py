@@ -29,8 +29,8 @@ SPREAD_MEAN, SPREAD_SD = (
     1.0,
     1.2,
 )  # prior of log a, the gamma shape of the hazard between units: 95 % .26 to 29
-CURE_MEAN, CURE_SD = -1.5, 1.5  # prior of the logit of the unbreakable share: 95 % .01 to .81
-HULL = 0.15  # weight from which a form widens the pooled interval
+CURE_MEAN, CURE_SD = -1.0, 1.5  # prior of the logit of the unbreakable share: 95 % .02 to .87
+HULL = 0.05  # weight from which a form widens the pooled interval
 
 
 @dataclass(frozen=True, slots=True)
