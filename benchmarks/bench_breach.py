@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dangercurve.analysis.survival_forms import FORMS, LABELS, fit_forms
+from dangercurve.analysis.survival_forms import FORMS, HULL, LABELS, fit_forms
 from dangercurve.analysis.survival_kaplan_meier import exact_bounds, kaplan_meier
 
 Floats = NDArray[np.float64]
@@ -201,7 +201,7 @@ Row = dict[str, str | float | None]
 def write() -> None:
     """docs/breach.md from the parts."""
     part = {name: json.loads((DOCS / "breach" / f"{name}.json").read_text()) for name in (*PARTS, "speed")}
-    fill = {f"s_{k}": v for k, v in part["speed"].items()}
+    fill = {f"s_{k}": v for k, v in part["speed"].items()} | {"hull": 100 * HULL}
     fill |= {f"f_{k}": part["forecast"][k] for k in ("studies", "runs", "budget")}
     fill |= {f"w_{k}": part["world"][k] for k in ("instances", "from", "to")}
     fill |= {k: part["recovery"][k] for k in ("studies", "runs", "budget")}
