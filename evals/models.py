@@ -26,7 +26,7 @@ REGISTRY_VARIABLE = "DANGERCURVE_REGISTRY"
 UNIT_FACTOR = 10.0
 """How far tokens or FLOP may lie from `6 * N_active * D` before a unit error is assumed."""
 
-Modality = Literal["text", "code", "text+image", "multimodal"]
+Modality = Literal["text", "code", "text+image", "multimodal", "episodes"]
 FlopMethod = Literal["published", "counted", "6ND", "estimate"]
 Access = Literal["open", "api", "internal"]
 

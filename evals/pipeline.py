@@ -72,7 +72,7 @@ def read_estimates(run: Path) -> pd.DataFrame:
 def compute_table(models: list[str], records: Path | None = None) -> pd.DataFrame:
     """Training compute of each model that has a record; simulated models state theirs in their names.
 
-    Columns: model, model_family, training_flop, flop_log10_sd, release_date. Models without compute are left out.
+    Columns: model, model_family, modality, training_flop, flop_log10_sd, release_date. Models without compute are left out.
     """
     import pandas as pd
 
@@ -85,23 +85,25 @@ def compute_table(models: list[str], records: Path | None = None) -> pd.DataFram
         if model.startswith("sim/"):
             simulated = parse_simulated(model.removeprefix("sim/"))
             family, flop, sd = f"sim-{simulated.truth.name}", 10.0**simulated.log10_c, 0.0
+            modality = "text"
             released: dt.date | None = None
         else:
             record = find(registry, model)
             if record is None or record.training_flop is None:
                 continue
             family, flop, sd = record.model_family, record.training_flop, record.flop_log10_sd or 0.0
-            released = record.release_date
+            released, modality = record.release_date, record.modality
         rows.append(
             {
                 "model": model,
                 "model_family": family,
+                "modality": modality,
                 "training_flop": flop,
                 "flop_log10_sd": sd,
                 "release_date": released,
             }
         )
-    columns = ["model", "model_family", "training_flop", "flop_log10_sd", "release_date"]
+    columns = ["model", "model_family", "modality", "training_flop", "flop_log10_sd", "release_date"]
     return pd.DataFrame(rows, columns=columns)
 
 

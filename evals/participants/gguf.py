@@ -54,7 +54,14 @@ def resolve_gguf(name: str, *, expected_sha256: str | None = None) -> GgufFile:
 
     Raises ConfigError for an unknown name, a missing or damaged file and a hash that is not `expected_sha256`.
     """
+    packaged = PACKAGED.get(name)
+    template = None if packaged is None or packaged.chat_template is None else _HERE / packaged.chat_template
     path = _locate(name)
+    return checked(path.stem if name.endswith(".gguf") else name, path, expected_sha256, template)
+
+
+def checked(name: str, path: Path, expected_sha256: str | None, template: Path | None = None) -> GgufFile:
+    """The file at `path`, after a look at its head and its hash. Raises ConfigError as `resolve_gguf`."""
     check_gguf(path)
     stat = path.stat()
     digest = _digest(str(path), stat.st_mtime_ns, stat.st_size)
@@ -63,9 +70,7 @@ def resolve_gguf(name: str, *, expected_sha256: str | None = None) -> GgufFile:
             f"{path} is not the file of the model record: SHA-256 {digest[:16]}..., expected {expected_sha256[:16]}...; "
             "install it again, or mend weights_sha256 of the record"
         )
-    packaged = PACKAGED.get(name)
-    template = None if packaged is None or packaged.chat_template is None else _HERE / packaged.chat_template
-    return GgufFile(path.stem if name.endswith(".gguf") else name, path, digest, template)
+    return GgufFile(name, path, digest, template)
 
 
 def check_gguf(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class LocalAPI(OpenAICompatibleAPI):
     anything else that cannot be mended by waiting, the sample ends in an error.
     """
 
+    provider = "local"
+
     def __init__(
         self,
         model_name: str,
@@ -55,11 +57,11 @@ class LocalAPI(OpenAICompatibleAPI):
     ) -> None:
         if base_url is not None:
             raise LocalModelError(
-                "local/ starts its own server and takes no base URL; for a running one use openai-api/NAME/MODEL"
+                f"{self.provider}/ starts its own server and takes no base URL; for a running one use openai-api/NAME/MODEL"
             )
         emulate_tools = model_args.pop("emulate_tools", False)
         try:
-            self.weights, options = _options(model_name, model_args)
+            self.weights, options = self.open_weights(model_name, model_args)
             self.server: LlamaServer = shared_server(options)
         except DangercurveError as exc:
             raise LocalModelError(str(exc)) from exc
@@ -70,11 +72,15 @@ class LocalAPI(OpenAICompatibleAPI):
                 base_url=self.server.base_url,
                 api_key=self.server.api_key,
                 config=config,
-                service="local",
+                service=self.provider,
                 emulate_tools=bool(emulate_tools),
                 strict_tools=False,
                 max_retries=0,  # Inspect retries; two layers would hide a dead server for minutes
             )
+
+    def open_weights(self, name: str, arguments: dict[str, Any]) -> tuple[GgufFile, ServerOptions]:
+        """The file of `name`, checked, and how it is served. Raises ConfigError."""
+        return _options(name, arguments)
 
     def service_model_name(self) -> str:
         return self.weights.name
@@ -102,7 +108,7 @@ class LocalAPI(OpenAICompatibleAPI):
         await self._follow_server()
         if tools and not (self.server.supports_tools or self.emulate_tools):
             raise ServerError(
-                f"the chat template of local/{self.model_name} has no place for tools: use the interface text or"
+                f"the chat template of {self.provider}/{self.model_name} has no place for tools: use the interface text or"
                 " choice, or add the model argument emulate_tools=true"
             )
         result = await super().generate(input, tools, tool_choice, config)
@@ -146,23 +152,31 @@ def local_options(model: str, **arguments: Any) -> ServerOptions:
     return _options(model.removeprefix("local/"), arguments)[1]
 
 
-def _options(name: str, arguments: dict[str, Any]) -> tuple[GgufFile, ServerOptions]:
+def _options(name: str, arguments: Mapping[str, object]) -> tuple[GgufFile, ServerOptions]:
+    numbers = read_arguments(f"local/{name}", arguments)
+    weights = resolve_gguf(name, expected_sha256=_expected_sha256(name))
+    return weights, options_for(weights, numbers, arguments.get("log"))
+
+
+def read_arguments(model: str, arguments: Mapping[str, object]) -> dict[str, int]:
+    """The numbers among the model arguments of `model`. Raises ConfigError for an unknown argument or no whole number."""
     for key in arguments:
         if key not in MODEL_ARGUMENTS:
-            raise ConfigError(
-                f"local/{name}: unknown model argument '{key}'{did_you_mean(key, MODEL_ARGUMENTS)}"
-            )
+            raise ConfigError(f"{model}: unknown model argument '{key}'{did_you_mean(key, MODEL_ARGUMENTS)}")
     numbers: dict[str, int] = {}
     for key in ("threads", "slots", "context", "port"):
         value = arguments.get(key)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigError(f"local/{name}: {key} must be a whole number, not {value!r}")
+            raise ConfigError(f"{model}: {key} must be a whole number, not {value!r}")
         numbers[key] = value
-    log = arguments.get("log")
-    weights = resolve_gguf(name, expected_sha256=_expected_sha256(name))
-    return weights, ServerOptions(
+    return numbers
+
+
+def options_for(weights: GgufFile, numbers: Mapping[str, int], log: object) -> ServerOptions:
+    """How a file is served."""
+    return ServerOptions(
         path=weights.path,
         name=weights.name,
         chat_template=weights.chat_template,

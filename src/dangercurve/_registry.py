@@ -78,6 +78,14 @@ def sim() -> type[ModelAPI]:
     return SimAPI
 
 
+@modelapi(name="ladder")
+def ladder() -> type[ModelAPI]:
+    """The reference ladder: `ladder/NAME`, small transformers that the project trained itself."""
+    from dangercurve.evals.participants.ladder import LadderAPI
+
+    return LadderAPI
+
+
 @modelapi(name="local")
 def local() -> type[ModelAPI]:
     """Local weights: `local/smollm2-135m-instruct`, `local//absolute/path.gguf`, `local/NAME`."""
