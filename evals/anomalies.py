@@ -97,9 +97,10 @@ class Martingale:
 class Drift:
     """One sequential rule over one number an episode, ranked within its stratum."""
 
-    def __init__(self, key: str, least: float, effect: Callable[[list[float], float], float]) -> None:
+    def __init__(self, key: str, least: float, effect: Callable[[list[float], float, float], float]) -> None:
         self._rng = random.Random(key)
         self._past: dict[str, list[float]] = {}
+        self._total: dict[str, float] = {}
         self._recent: deque[float] = deque(maxlen=WINDOW)
         self._martingale = Martingale()
         self._least, self._effect = least, effect
@@ -111,8 +112,9 @@ class Drift:
         above, equal = len(past) - high, high - low
         p = (above + self._rng.random() * (equal + 1)) / (len(past) + 1)
         if past:
-            self._recent.append(self._effect(past, value))
+            self._recent.append(self._effect(past, self._total[stratum], value))
         bisect.insort(past, value)
+        self._total[stratum] = self._total.get(stratum, 0.0) + value
         capital = self._martingale.bet(p)
         if capital < 1 / ALPHA or len(self._recent) < WINDOW // 2:
             return None
@@ -120,11 +122,11 @@ class Drift:
         return size if abs(size) >= (self._least if self._least < 1 else math.log(self._least)) else None
 
 
-def _more_than_before(past: list[float], value: float) -> float:
-    return value - sum(past) / len(past)
+def _more_than_before(past: list[float], total: float, value: float) -> float:
+    return value - total / len(past)
 
 
-def _log_ratio(past: list[float], value: float) -> float:
+def _log_ratio(past: list[float], total: float, value: float) -> float:
     middle = past[len(past) // 2]
     return math.log(max(value, 1e-9) / max(middle, 1e-9))
 
@@ -196,7 +198,9 @@ class RunWatcher:
     def saw(self, seen: Seen) -> None:
         if self._also is not None:
             self._also(seen)
-        watch = self._cells.setdefault(seen.cell, CellWatch(seen.cell))
+        watch = self._cells.get(seen.cell)
+        if watch is None:
+            watch = self._cells[seen.cell] = CellWatch(seen.cell)
         for kind, detail in watch.add(seen):
             action = self._rules.action(kind)
             if action == "off":

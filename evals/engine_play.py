@@ -18,7 +18,7 @@ from dangercurve._errors import ConfigError
 from dangercurve._files import WRITE_ERRORS
 from dangercurve._text import printable
 from dangercurve.evals.anomalies import Anomaly, watching
-from dangercurve.evals.collector import quiet_collector
+from dangercurve.evals.collector import quiet_collector, quiet_trace
 from dangercurve.evals.engine import LOCAL_PROVIDERS, OWN_CONNECTIONS, OWN_PROVIDERS, LogFact, Played
 from dangercurve.evals.study import Batch, Cell, Study
 from dangercurve.tasks.kernel import watch
@@ -65,6 +65,7 @@ def play(
         meter.priced = study.limits.usd is not None
     with (
         quiet_collector(),
+        quiet_trace(all(name.startswith(OWN_PROVIDERS) for name in (first.model, *study.roles.values()))),
         watching(study.anomalies, flag, already or {}, also),
         metered(meter) if meter is not None else nullcontext(),
     ):

@@ -7,6 +7,8 @@ in one epoch, is silently turned into 0.0 or dropped by Inspect's reducers.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Literal
 
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, mean, metric, scorer
 from inspect_ai.solver import TaskState
@@ -23,11 +25,20 @@ def scores_of(record: EpisodeRecord | None) -> dict[str, Score]:
     `success` is 1.0 or 0.0 and `outcome` a float in [0, 1], or unscored with the status as reason. `status` is six
     one-hot floats, always scored; its metadata holds the counts of the episode, milestones first, and its metrics.
     """
+    return {name: score_of(name, record) for name in ("success", "outcome", "status")}
+
+
+def score_of(name: Literal["success", "outcome", "status"], record: EpisodeRecord | None) -> Score:
+    """One of the three scores of `scores_of`."""
     decided = decide_status(record)
+    if name == "status":
+        return _status_score(record, decided)
     if record is None or decided != "scored":
-        success = outcome = Score.unscored(reason=decided)
-    else:
-        success, outcome = Score(value=float(record.success)), Score(value=float(record.outcome))
+        return Score.unscored(reason=decided)
+    return Score(value=float(record.success if name == "success" else record.outcome))
+
+
+def _status_score(record: EpisodeRecord | None, decided: str) -> Score:
     about: dict[str, object] = {
         "status": decided,
         "answering_model": answering(record.answering_models) if record else "",
@@ -35,8 +46,7 @@ def scores_of(record: EpisodeRecord | None) -> dict[str, Score]:
         "declined": record.declined if record else "",
     }
     value = {name: 1.0 if name == decided else 0.0 for name in STATUSES}
-    status = Score(value=value, answer=decided, metadata=about | (_counts(record) if record else {}))
-    return {"success": success, "outcome": outcome, "status": status}
+    return Score(value=value, answer=decided, metadata=about | (_counts(record) if record else {}))
 
 
 def _counts(record: EpisodeRecord) -> dict[str, object]:
@@ -60,7 +70,15 @@ def _counts(record: EpisodeRecord) -> dict[str, object]:
 def read_record(state: TaskState) -> EpisodeRecord | None:
     """The record of an episode, or None where it never ended in order."""
     raw = state.store.get(STORE_KEY)
+    if isinstance(raw, str):
+        return _read(raw)
     return load_record(raw) if raw is not None else None
+
+
+@lru_cache(maxsize=64)
+def _read(text: str) -> EpisodeRecord:
+    """Three scorers read each record; it is parsed once."""
+    return load_record(text)
 
 
 @metric
@@ -127,9 +145,9 @@ def status() -> Scorer:
     return _part("status")
 
 
-def _part(name: str) -> Scorer:
+def _part(name: Literal["success", "outcome", "status"]) -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
-        return scores_of(read_record(state))[name]
+        return score_of(name, read_record(state))
 
     return score
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from dangercurve.tasks.kernel.actions import Action
@@ -17,6 +17,7 @@ from dangercurve.tasks.kernel.actions import Action
 Kind = Literal["action", "invalid", "unparsed", "decline", "role", "late"]
 """`role`: what a further model, in the role that the entry's action names, said to the world. `late`: a call that came when
 nothing was open to it (after the end, beyond the budget, too many at once): it is written down and takes no time."""
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,12 @@ class Entry:
     violation: str = ""
     tripwire: str = ""
 
+    def as_row(self) -> dict[str, object]:
+        """The fields by name. All of them are immutable, so none is copied."""
+        return dict(vars(self))
+
     def canonical(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+        return _canonical(vars(self)).encode()
 
     def to_action(self) -> Action:
         return Action(self.action, tuple((k, v) for k, v in self.args))
@@ -69,7 +74,7 @@ class Journal:
 
     def to_rows(self) -> list[dict[str, object]]:
         """Entries as plain JSON objects, for the log."""
-        return [asdict(e) for e in self._entries]
+        return [e.as_row() for e in self._entries]
 
 
 def chain(head: str, entry: Entry) -> str:
