@@ -14,7 +14,9 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from dangercurve._errors import EvidenceError
 from dangercurve._files import sha256_file, write_atomic
+from dangercurve._text import printable
 from dangercurve._version import __version__
 
 CACHE = "DANGERCURVE_CACHE"
@@ -44,10 +46,26 @@ def write_baselines(
 
 
 def families_in(run: Path) -> list[str]:
-    """The families that a run's store holds observations of, sorted; none for an empty store."""
-    from dangercurve.evals.store import part_paths, read_observations
+    """The families that a run's store holds observations of, sorted; none for an empty store.
 
-    return sorted(set(read_observations(run)["family"].astype(str))) if part_paths(run) else []
+    Only that column is read. Raises EvidenceError where a part is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from dangercurve.evals.run_folder import part_paths
+
+    found: set[str] = set()
+    for part in part_paths(run):
+        try:
+            found |= {
+                str(name) for name in pq.read_table(part, columns=["family"])["family"].unique().to_pylist()
+            }
+        except (pa.ArrowException, OSError, KeyError) as exc:
+            raise EvidenceError(
+                f"{part}: the store cannot be read: {printable(str(exc).splitlines()[0], 160)}"
+            ) from exc
+    return sorted(found)
 
 
 def baseline(name: str, tell: Callable[[str], None] | None = None) -> Entry:

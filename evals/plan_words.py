@@ -12,6 +12,7 @@ from dangercurve.analysis.intervals import zero_event_n
 from dangercurve.analysis.power import paired_detectable, paired_sample_size, zero_event_bound
 from dangercurve.analysis.registry import metric
 from dangercurve.evals.prices import usd_text
+from dangercurve.evals.progress_show import clock
 
 if TYPE_CHECKING:
     from dangercurve.evals.plan import StudyPlan
@@ -157,17 +158,6 @@ def over_limits(plan: StudyPlan) -> list[str]:
     if limits.wall_s is not None and plan.seconds is not None and plan.seconds > limits.wall_s:
         found.append(f"{plan.seconds:,.0f} s planned, limit {limits.wall_s:,.0f} s")
     return found
-
-
-def clock(seconds: float | None) -> str:
-    """Seconds in words: `45 s`, `12 min`, `3.2 h`, `2.1 d`; `unknown` where there are none."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} d"
 
 
 def text(data: Mapping[str, object], *, markdown: bool, table: Callable[..., str]) -> str:

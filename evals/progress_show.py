@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from dangercurve._text import printable
-from dangercurve.evals.plan_words import clock
 from dangercurve.evals.prices import usd_text
 from dangercurve.evals.progress import CellState, Snapshot
 
@@ -149,3 +148,14 @@ def view(made: Snapshot) -> RenderableType:
 
 def _matters(line: str) -> bool:
     return line.lstrip().startswith(("problem", "anomaly", "stopped"))
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds in words: `45 s`, `12 min`, `3.2 h`, `2.1 d`; `unknown` where there are none."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} d"

@@ -262,8 +262,8 @@ def script() -> Markup:
 
 
 def _tiles(made: Snapshot) -> list[tuple[str, str, str]]:
-    from dangercurve.evals.plan_words import clock
     from dangercurve.evals.prices import usd_text
+    from dangercurve.evals.progress_show import clock
 
     share = f"{100 * made.done / made.total:.0f} %" if made.total else "none"
     left = "unknown" if made.seconds_left is None else clock(made.seconds_left)
