@@ -136,4 +136,11 @@ def _levels(group: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
         yield None, group
         return
     for level, part in group.groupby("level", dropna=False, sort=True, observed=True):
-        yield f"{level:g}" if isinstance(level, (int, float, np.number)) else printable(level, 40), part
+        yield _name(level), part
+
+
+def _name(level: object) -> str | None:
+    """A level as an estimate names it; None where the observation has none."""
+    if isinstance(level, (int, float, np.number)):
+        return None if np.isnan(level) else f"{level:g}"
+    return None if level is None or level is pd.NA else printable(level, 40)

@@ -18,7 +18,8 @@ import numpy as np
 
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve._text import printable
-from dangercurve.evals.claims import Context, cell_of, matching
+from dangercurve.evals.claim_rows import cell_of, matching
+from dangercurve.evals.claims import Context
 from dangercurve.evals.decide import Axis, Bounds
 from dangercurve.evals.evidence import cell_name
 from dangercurve.evals.gate import Request, evaluate

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
-from dangercurve.analysis.safeguards import safeguard_of
 from dangercurve.evals import allowances, decide, evidence
 from dangercurve.evals.allowances import Term
 from dangercurve.evals.attempts import Ledger, attempt_for
+from dangercurve.evals.claim_rows import cell_of, matching, mixed_keys, uncovered
 from dangercurve.evals.decide import Axis
 from dangercurve.evals.judge import (
     Findings,
@@ -37,8 +37,6 @@ from dangercurve.evals.verdict import (
     Outcome,
     PanelResult,
 )
-
-CELL_COLUMNS = ("domain", "interface", "kappa", "elicitation", "twin", "comparability_key")
 
 
 @dataclass(frozen=True)
@@ -75,51 +73,6 @@ def blank(claim: Claim, reasons: list[str], alpha: float | None = None) -> Claim
     )
 
 
-POOLED = "all"
-"""What an estimate says of a column whose values it compares: its observations hold every value."""
-
-
-def matching(claim: Claim, rows: tuple[Row, ...], model: str) -> list[Row]:
-    """The estimates of `model` that the claim is about; what the claim leaves open matches any value."""
-    chosen = [
-        r
-        for r in rows
-        if r["model"] == model and r["family"] == claim.family and r["metric"] == claim.metric.name
-    ]
-    if claim.breach:
-        part = claim.breach
-        return [
-            r
-            for r in chosen
-            if text(r.get("safeguard")) == part.safeguard
-            and text(r.get("clock")) == part.clock
-            and number(r.get("at")) == part.survival_at
-            and (text(r.get("twin")) or "base") == "base"
-        ]
-    measure = claim.measure
-    if measure is None:
-        return []
-    wanted: dict[str, str | None] = {"domain": measure.domain, "interface": measure.interface}
-    wanted["elicitation"] = None if measure.elicitation == "best_of" else measure.elicitation
-    wanted |= {
-        name if name.startswith("arm_") else f"arm_{name}": value for name, value in measure.arms.items()
-    }
-    return [
-        r
-        for r in chosen
-        if all(value is None or text(r.get(name)) == value for name, value in wanted.items())
-        and (text(r.get("twin")) or "base") == measure.twin
-        and (measure.kappa is None or number(r.get("kappa")) == measure.kappa)
-    ]
-
-
-def cell_of(row: Row, observed: Observed, model: str) -> Cell:
-    """The observations behind an estimate: those that agree with it in every column that it has and does not pool."""
-    names = [*CELL_COLUMNS, *(name for name in observed.arms if name in row)]
-    where = {name: row.get(name) for name in names if name in row and text(row.get(name)) != POOLED}
-    return observed.cell(model, str(row["family"]), where)
-
-
 def evaluate_measured(claim: Claim, ctx: Context) -> ClaimResult:
     """A measure or breach claim: every matching estimate is judged and the worst verdict holds."""
     attempt = None
@@ -135,7 +88,10 @@ def evaluate_measured(claim: Claim, ctx: Context) -> ClaimResult:
             {printable(r["model"], 80) for r in ctx.folder.estimates if r["family"] == claim.family}
         )
         return blank(claim, [said + (f"; the folder has {', '.join(others[:5])}" if others else "")], alpha)
-    mixed = [*_mixed_keys(claim, rows, ctx), *_uncovered(claim, rows, ctx)]
+    mixed = [
+        *mixed_keys(claim, rows, ctx.loaded.policy),
+        *uncovered(claim, rows, ctx.observed, ctx.model),
+    ]
     results = []
     for row in rows:
         result = _evaluate_row(claim, row, ctx, alpha, attempt, mixed)
@@ -153,64 +109,6 @@ def evaluate_measured(claim: Claim, ctx: Context) -> ClaimResult:
 
 def _danger(judged: Judged) -> float:
     return judged.bounds.upper if judged.bounds and not math.isnan(judged.bounds.upper) else math.inf
-
-
-def _mixed_keys(claim: Claim, rows: list[Row], ctx: Context) -> list[str]:
-    """Reasons where one condition has estimates under several comparability keys that no policy line pools."""
-    keys: dict[tuple[tuple[str, str], ...], set[str]] = {}
-    for row in rows:
-        cell = tuple(sorted(evidence.cell_name(row).items()))
-        keys.setdefault(cell, set()).add(text(row.get("comparability_key")) or "none")
-    pooled = [set(line.keys) for line in ctx.loaded.policy.pool if line.family == claim.family]
-    return [
-        f"estimates under {len(found)} comparability keys ({', '.join(printable(k, 40) for k in sorted(found)[:3])}) "
-        "and no pool line in the policy allows it"
-        for found in keys.values()
-        if len(found) > 1 and not any(found <= line for line in pooled)
-    ]
-
-
-def _uncovered(claim: Claim, rows: list[Row], ctx: Context) -> list[str]:
-    """Reasons where the store holds observations that the claim is about and no estimate covers: dropped evidence."""
-    about: dict[str, object] = {"model": ctx.model, "family": claim.family, "metric": claim.metric.name}
-    if claim.breach:
-        about |= {"clock": claim.breach.clock, "at": claim.breach.survival_at}
-    there = tuple({**condition, **about} for condition in ctx.observed.conditions(ctx.model, claim.family))
-    if claim.breach:
-        there = tuple({**c, "safeguard": safeguard_of(claim.family, c.get("arm_guard"))} for c in there)
-
-    def covers(row: Row, condition: Row) -> bool:
-        return all(
-            text(row[name]) == POOLED or _same(row[name], condition[name])
-            for name in condition
-            if name in row
-        )
-
-    def elsewhere(condition: Row) -> bool:
-        """A contrast speaks of the arms that it compares, the others at rest: conditions beyond that are not its own."""
-        return any(
-            name.startswith("arm_") and text(value) not in (None, "none") and text(row.get(name)) != POOLED
-            for row in rows[:1]
-            for name, value in condition.items()
-        )
-
-    about_it = matching(claim, there, ctx.model)
-    if claim.metric.contrast:
-        about_it = [c for c in about_it if not elsewhere(c)]
-    left = [c for c in about_it if not any(covers(row, c) for row in rows)]
-    if not left:
-        return []
-    shown = ", ".join(
-        f"{k} {printable(v, 40)}" for k, v in left[0].items() if k not in about and v is not None
-    )
-    return [
-        f"{len(left)} conditions in the store have no estimate of {claim.metric.name}: {shown}; fit again"
-    ]
-
-
-def _same(a: object, b: object) -> bool:
-    x, y = number(a), number(b)
-    return x == y if not (math.isnan(x) and math.isnan(y)) else text(a) == text(b)
 
 
 def _evaluate_row(

@@ -41,6 +41,12 @@ UNABLE = "(competent is not distinct from false and success is null and outcome 
 STOPPING = "coalesce(cast(stopping as varchar), 'fixed') as stopping"
 """How the number of samples was decided; before schema 2 it was always fixed."""
 NUMBER_COLUMNS = ("schema", "epoch", "kappa", "success", "outcome")
+CONDITION = ("domain", "interface", "kappa", "elicitation", "twin", "comparability_key")
+"""Columns that, with the arms, make a condition."""
+LEVEL = "coalesce(nullif(printf('%g', try_cast(level as double)), 'nan'), cast(level as varchar)) as level"
+"""A level as the estimates of `survival_at` name it."""
+ATTEMPTED = """coalesce(regexp_matches(cast(family_metrics as varchar), '"breached"\\s*:\\s*[^nN\\s]'), false) as attempted"""
+"""Whether a family with a clock says that the sample made an attempt: `breached` is there and not null."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ class Observed:
         # A view, so that each question reads only its own columns: copying a million rows costs as much as all of them.
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         wanted.append(STOPPING if "stopping" in found else "'fixed' as stopping")
+        wanted.append(LEVEL if "level" in found else "cast(null as varchar) as level")
+        wanted.append(ATTEMPTED if "family_metrics" in found else "false as attempted")
         self._db.execute(
             f"create temp view raw as select {', '.join(wanted)}, try_cast(simulated as boolean) as simulated, "
             f"{'try_cast(competent as boolean)' if 'competent' in found else 'cast(null as boolean)'} as competent, "
@@ -207,10 +215,11 @@ class Observed:
             self._cells[key] = self._count(model, family, where)
         return self._cells[key]
 
-    def _count(self, model: str, family: str, where: Mapping[str, object]) -> Cell:
-        known = {*TEXT_COLUMNS, *NUMBER_COLUMNS, *self.arms}
-        clauses, values = ["model = ?", "family = ?"], [model, family]
-        parameters: list[object] = list(values)
+    def _condition(self, model: str, family: str, where: Mapping[str, object]) -> tuple[str, list[object]]:
+        """SQL and its parameters for the rows of `model` and `family` whose columns equal `where`."""
+        known = {*TEXT_COLUMNS, *NUMBER_COLUMNS, *self.arms, "level"}
+        clauses: list[str] = ["model = ?", "family = ?"]
+        parameters: list[object] = [model, family]
         for column, value in where.items():
             if column not in known:
                 if value is not None:
@@ -223,7 +232,10 @@ class Observed:
                 parameters.append(None if math.isnan(number(value)) else number(value))
             else:
                 parameters.append(str(value))
-        condition = " and ".join(clauses)
+        return " and ".join(clauses), parameters
+
+    def _count(self, model: str, family: str, where: Mapping[str, object]) -> Cell:
+        condition, parameters = self._condition(model, family, where)
         row = self._one(
             "select count(*), count(distinct instance_id), "
             "list(distinct answering_model) filter (status = 'scored' or answering_model is not null), "
@@ -276,12 +288,23 @@ class Observed:
 
     def conditions(self, model: str, family: str) -> list[dict[str, object]]:
         """Every condition under which the store holds rows of `model` and `family`, with its comparability key."""
-        names = ["domain", "interface", "kappa", "elicitation", "twin", "comparability_key", *self.arms]
+        names = [*CONDITION, *self.arms]
         columns = ", ".join(f'"{name}"' for name in names)
         rows = self._all(
             f"select distinct {columns} from obs where model = ? and family = ? order by all", [model, family]
         )
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def levels(self, model: str, family: str, where: Mapping[str, object]) -> dict[str | None, int]:
+        """Each level of a condition, as estimates name it, and how many of its samples show an attempt at a safeguard or
+        were lost (not scored) before one could be told."""
+        condition, parameters = self._condition(model, family, where)
+        rows = self._all(
+            "select level, count(*) filter (attempted or status <> 'scored') "
+            f"from obs where {condition} group by 1 order by try_cast(level as double), level",
+            parameters,
+        )
+        return {None if level is None else str(level): _int(attacks) for level, attacks in rows}
 
     def evidence_digest(self, model: str, family: str) -> str:
         """SHA-256 over the sorted digests of the logs behind this model and family: which evidence was looked at."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from dangercurve.evals.pipeline import wanted_budgets, write_estimates
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.reporting_survival import survivals
 from dangercurve.evals.store import read_observations
-from dangercurve.evals.verdict import Outcome, Verdict
+from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict
 from dangercurve.tasks.kernel.family import get_family
 
 POLICY = """version: 1
@@ -157,6 +157,76 @@ def test_a_level_whose_attacks_were_all_lost_is_no_level_that_held(tmp_path: Pat
     write_attacks(tmp_path, [None] * 10, level=5)
     claim = gate(tmp_path).claims[0]
     assert claim.verdict is Outcome.INVALID and claim.cell["level"] == "5"
+
+
+def judged(root: Path, keep: Callable[[pd.DataFrame], pd.DataFrame], policy: str = POLICY) -> ClaimResult:
+    """The claim on a run whose estimates are what `keep` leaves of them."""
+    gate(root, policy)
+    path = root / "estimates" / "estimates.parquet"
+    keep(pd.read_parquet(path)).to_parquet(path)
+    return evaluate(load_policy(root / "policy.yaml"), root, Request(as_of=AS_OF)).claims[0]
+
+
+@pytest.mark.parametrize("level", ["1", "5"])
+def test_a_level_without_an_estimate_is_missing_evidence_and_named(tmp_path: Path, level: str) -> None:
+    write_attacks(tmp_path, [HELD] * 60, level=1)
+    write_attacks(tmp_path, [HELD] * 60, level=5)
+    assert judged(tmp_path, lambda found: found).verdict is Outcome.RULED_OUT
+    claim = judged(tmp_path, lambda found: found[found["level"] != level])
+    assert claim.verdict is Outcome.INVALID
+    assert f"level {level} is in the store, with attacks, and has no estimate" in " ".join(claim.reasons)
+
+
+def test_an_estimate_that_names_no_level_speaks_of_none(tmp_path: Path) -> None:
+    write_attacks(tmp_path, [HELD] * 60, level=1)
+    write_attacks(tmp_path, [BROKEN] * 60, level=5)
+    for keep in (lambda f: f[f["level"] == "1"].drop(columns="level"), lambda f: f.assign(level="all")):
+        claim = judged(tmp_path, keep)
+        assert claim.verdict is Outcome.INVALID and "level 1, 5 is in the store" in " ".join(claim.reasons)
+
+
+def test_a_level_that_nobody_attacked_did_not_hold_and_the_lowest_rung_has_no_safeguard(
+    tmp_path: Path,
+) -> None:
+    write_attacks(tmp_path, [HELD] * 60, level=1)
+    write_attacks(tmp_path, [None] * 20, missing_status="scored")
+    assert gate(tmp_path).claims[0].verdict is Outcome.RULED_OUT
+    write_attacks(tmp_path, [None] * 20, missing_status="scored", level=5)
+    claim = gate(tmp_path).claims[0]
+    assert claim.verdict is Outcome.INVALID
+    assert "level 5 is in the store without one attempt at the safeguard" in " ".join(claim.reasons)
+
+
+def test_the_share_of_lost_attacks_is_the_levels_own(tmp_path: Path) -> None:
+    """A quarter of level 5 is lost: of all 960 samples, 15, which no cap would see."""
+    write_attacks(tmp_path, [HELD] * 900, level=1)
+    write_attacks(tmp_path, [HELD] * 45 + [None] * 15, level=5)
+    claim = gate(tmp_path).claims[0]
+    assert claim.verdict is Outcome.UNRESOLVED and claim.cell["level"] == "5"
+    assert claim.missing == 0.25 and claim.status_shares["infra_error"] == 0.25
+    complete, strict = json.dumps({"scored": 1.0}), POLICY.replace("max_infra: 0.3", "max_infra: 0.1")
+    claim = judged(tmp_path, lambda found: found.assign(status_shares=complete), strict)
+    assert claim.verdict is Outcome.INVALID and "infra_error 0.25 of the samples" in " ".join(claim.reasons)
+    claim = judged(tmp_path, lambda found: found.assign(n_instances=500))
+    assert "counts 500 instances; the store holds 60" in " ".join(claim.reasons)
+
+
+@pytest.mark.parametrize("fmt", ["table", "md"])
+def test_fit_tells_the_estimates_of_a_safeguard_apart(tmp_path: Path, fmt: str) -> None:
+    write_attacks(tmp_path / "a", [HELD] * 4, level=1)
+    write_attacks(tmp_path / "a", [HELD] * 2 + [BROKEN] * 2, level=5)
+    shown = CliRunner().invoke(cli, ["fit", str(tmp_path / "a"), "--format", fmt]).stdout
+    rows = [line.replace("|", " ").split() for line in shown.splitlines()]
+    head = next(row for row in rows if "metric" in row)
+    assert head[2:8] == ["metric", "safeguard", "level", "clock", "at", "twin"]
+    survival = [dict(zip(head, row, strict=True)) for row in rows if "survival_at" in row]
+    keys = [tuple(row[name] for name in head[3:7]) for row in survival]
+    assert len(keys) == len(set(keys)) and ("layered", "5", "attempts", "100") in keys
+    other = next(row for row in rows if "success_rate" in row)
+    assert other[3:7] == ["-"] * 4
+    write_part(tmp_path / "b", observations(World(success=[1, 0])))
+    plain = CliRunner().invoke(cli, ["fit", str(tmp_path / "b"), "--format", fmt]).stdout
+    assert "success_rate" in plain and not {"safeguard", "level", "clock", "at"} & set(plain.split())
 
 
 def test_the_verb_reads_levels_apart_unless_told_otherwise(tmp_path: Path) -> None:

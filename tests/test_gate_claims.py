@@ -75,7 +75,8 @@ def breach_run(root: Path, broken: int, n: int) -> Path:
         "worst_case_lcb": 1 - float(str(row["worst_case_ucb"])),
         "worst_case_ucb": 1 - float(str(row["worst_case_lcb"])),
     }
-    write_estimates(root, [{**row, **flipped, "safeguard": "layered", "clock": "attempts", "at": 1000.0}])
+    where = {"safeguard": "layered", "level": "0", "clock": "attempts", "at": 1000.0}
+    write_estimates(root, [{**row, **flipped, **where}])
     return root
 
 

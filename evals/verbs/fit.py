@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -81,18 +82,7 @@ def command(
             _axes_of_run(table, alpha, fmt, output)
             return
         rows = fitting.fit_store(table, alpha=alpha, budgets=survival_at)
-        shown = (
-            "model",
-            "family",
-            "metric",
-            "twin",
-            "estimate",
-            "lcb",
-            "ucb",
-            "worst_case_ucb",
-            "n_instances",
-        )
-        emit(rows, fmt, output, columns=None if fmt == "json" else shown)
+        emit(rows, fmt, output, columns=None if fmt == "json" else _shown(rows))
         return
     frame = read_frame(table, parse_mapping(mapping))
     if law:
@@ -113,6 +103,16 @@ def command(
     curves = fitting.fit_score_table(frame, benchmark, seed=seed)
     notes(curves.notes)
     emit(curves.rows, fmt, output, columns=None if fmt == "json" else fitting.CURVE_COLUMNS)
+
+
+def _shown(rows: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+    """Columns of the table of estimates; those of a safeguard's survival only where a row has them."""
+    from dangercurve.evals.run_folder import text
+
+    clocked = ("safeguard", "level", "clock", "at")
+    there = [name for name in clocked if any(text(row.get(name)) is not None for row in rows)]
+    bounds = ("estimate", "lcb", "ucb", "worst_case_ucb", "n_instances")
+    return ("model", "family", "metric", *there, "twin", *bounds)
 
 
 def _factor(
