@@ -16,7 +16,7 @@ from dangercurve._text import printable
 from dangercurve.analysis.dates import DAYS_PER_YEAR, decimal_year
 from dangercurve.analysis.frontier import FrontierDraws
 
-MOST_FLOP = 1e35
+LEAST_FLOP, MOST_FLOP = 1e9, 1e35  # less than any training, and a log10 written for FLOP
 YEARS_AFTER = 5.0
 
 
@@ -71,8 +71,8 @@ def read_roadmap(path: Path | str) -> Roadmap:
             first = exc.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "row"
             raise DataError(f"roadmap run {number}: {place}: {first['msg']}") from exc
-        if not 1e15 <= run.flop <= MOST_FLOP:
-            raise DataError(f"roadmap run {number}: flop {run.flop:g} is outside 1e15 to 1e35 FLOP")
+        if not LEAST_FLOP <= run.flop <= MOST_FLOP:
+            raise DataError(f"roadmap run {number}: flop {run.flop:g} is outside 1e9 to 1e35 FLOP")
         if not (0 <= run.date_sd_days <= 3650 and 0 <= run.log10_flop_sd <= 3):
             raise DataError(
                 f"roadmap run {number}: date_sd_days must lie in [0, 3650] and log10_flop_sd in [0, 3]"

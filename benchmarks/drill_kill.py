@@ -49,11 +49,11 @@ subject: sim/smooth@23
 """
 SERVED = """
 name: served
-models: [local/smollm2-135m-instruct]
+models: [ladder/105k]
 tasks: [ops_horizon]
 levels: [0, 1]
-interfaces: [choice]
-n: 12
+interfaces: [text]
+n: 60
 policy: policy.yaml
 """
 WAYS = {"time": "after a random time", "write": "at a random change of the run folder"}
@@ -153,12 +153,12 @@ def kill_server_part(seed: int, runs: int) -> None:
         survived = Result(
             "kill -9 of llama.cpp", f"{KILLS_A_DRIVER} times a driver process", total["kills"], runs, total["samples"],
             total["lost"], total["doubled"], total["different"], watch.seconds(),
-            "SmolLM2-135M in the choice interface; the request that a server died under is asked again",
+            "a member of the reference ladder in the text interface; the request that a server died under is asked again",
         )  # fmt: skip
         given_up = give_up(study, folder / "given-up", whole, length, rng)
     keep(
         "kill-server",
-        "The llama.cpp server of a real model is killed with signal 9 while it answers.",
+        "The llama.cpp server of a model of the ladder is killed with signal 9 while it answers.",
         [survived, given_up],
         f"python benchmarks/drill_kill.py --part server --seed {seed} --server-runs {runs}",
     )
@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--kills", type=int, default=7)
-    parser.add_argument("--server-runs", type=int, default=4)
+    parser.add_argument("--server-runs", type=int, default=5)
     arguments = parser.parse_args()
     for part in arguments.part or ["driver-time", "driver-write", "server"]:
         if part == "server":

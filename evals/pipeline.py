@@ -16,10 +16,12 @@ from dangercurve.evals.verbs._common import jsonable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dangercurve.analysis.frontier import FrontierDraws
     from dangercurve.analysis.survival_estimates import Budget
     from dangercurve.evals.policy import LoadedPolicy
     from dangercurve.evals.verdict import Verdict
 
+LADDER_ROADMAP = Path(__file__).parent / "ladder" / "roadmap.yaml"
 MIN_MODELS = 3
 Event = tuple[str, str, float]
 """Family, metric, threshold."""
@@ -138,7 +140,7 @@ def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[d
     made: list[dict[str, object]] = []
     digest = store_digest(run)  # the gate takes no forecast that was made from another store
     for family, metric, threshold in wanted:
-        for label, group in conditions(estimates, family, metric):
+        for label, group, scope in pools(conditions(estimates, family, metric), compute):
             entry: dict[str, object] = {"family": family, "metric": metric, "threshold": threshold, **label}
             try:
                 points = points_from_estimates(group, compute, metric)
@@ -146,9 +148,9 @@ def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[d
                     raise DataError(
                         f"models with known compute: {len(points.frame)}; at least {MIN_MODELS} are needed"
                     )
-                entry |= forecast(
-                    points, threshold, as_of=dt.datetime.now(dt.UTC).date(), seed=seed
-                ).as_dict()
+                today = dt.datetime.now(dt.UTC).date()
+                frontier = own_frontier(points.frame["model"], seed)
+                entry |= forecast(points, threshold, as_of=today, frontier=frontier, seed=seed).as_dict()
                 entry["points"] = json.loads(points.frame.to_json(orient="records", date_format="iso"))
             except DataError as exc:
                 entry |= {
@@ -156,11 +158,37 @@ def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[d
                     "reason": str(exc),
                     "event": f"{metric} >= {threshold:g}",
                 }
-            made.append({**entry, "store_digest": digest})
+            made.append({**entry, **scope, "store_digest": digest})
     write_atomic(
         run / "forecasts" / "forecasts.json", json.dumps(jsonable(made), indent=1, allow_nan=False) + "\n"
     )
     return made
+
+
+def pools(
+    labelled: Iterable[tuple[dict[str, object], pd.DataFrame]], compute: pd.DataFrame
+) -> Iterator[tuple[dict[str, object], pd.DataFrame, dict[str, object]]]:
+    """The groups again, each with models of one modality: text and code, or the ladder's episodes, are never pooled.
+
+    Where a group falls apart, the third part names the models that its forecast is about.
+    """
+    modality = compute.set_index("model")["modality"]
+    for label, group in labelled:
+        of = group["model"].map(modality).fillna("text")
+        for kind in sorted(of.unique()):
+            part = group[of == kind]
+            names = sorted(part["model"].astype(str).unique())
+            yield label, part, {"model_scope": names} if of.nunique() > 1 else {}
+
+
+def own_frontier(models: Iterable[object], seed: int) -> FrontierDraws | None:
+    """The frontier that a forecast of these models asks: that of the ladder is the plan of its own trainings, for the
+    world's largest runs say nothing of it. None: the world's."""
+    from dangercurve.analysis.roadmap import read_roadmap, roadmap_draws
+
+    if not all(str(model).startswith("ladder/") for model in models):
+        return None
+    return roadmap_draws(read_roadmap(LADDER_ROADMAP), seed=seed)
 
 
 def conditions(

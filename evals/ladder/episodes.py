@@ -8,7 +8,7 @@ Training instances are drawn under a salt of their own, so that no instance of t
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -45,18 +45,19 @@ class Played:
     exchanges: tuple[Exchange, ...]
 
 
-def episodes(course: Course, seed: int, salt: Salt = TRAIN_SALT) -> Iterator[Played]:
-    """Endless episodes of a course; the same seed gives the same ones. Lessons are drawn by weight after the opening,
-    which the held-out salt goes without."""
+def episodes(
+    course: Course, seed: int, salt: Salt = TRAIN_SALT, done: Callable[[], float] = lambda: 1.0
+) -> Iterator[Played]:
+    """Endless episodes of a course; the same seed gives the same ones. `done` says which share of the wanted tokens is
+    there already: by default all, which is after the opening."""
     rng = random.Random(seed)
     weights = [lesson.weight for lesson in course.lessons]
-    opening = course.opening if salt == TRAIN_SALT else 0
     first = course.lessons[0]
     first = first.model_copy(update={"levels": first.levels[:1], "twins": ("base",), "arm_share": 0.0})
     for index in range(10_000_000):
         which = rng.choices(range(len(weights)), weights)[0]
         lesson = course.lessons[which]
-        if opening and rng.random() < 2 - index / opening:
+        if rng.random() < course.opens(done()):
             which, lesson = 0, first
         yield play(lesson, which, index, salt, rng)
 

@@ -51,8 +51,8 @@ class Lesson(BaseModel):
 
 
 class Course(BaseModel):
-    """Lessons drawn by weight. The first `opening` episodes are of the first lesson at its first level alone; over as many
-    again, that share falls evenly to nothing.
+    """Lessons drawn by weight. For the share `opening` of a member's tokens only the first lesson at its first level is
+    drawn; over as many tokens again, that falls evenly to nothing.
 
     A small network finds copying within few tokens where nothing else is asked, and not at all among eleven lessons.
     """
@@ -60,7 +60,11 @@ class Course(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     lessons: tuple[Lesson, ...]
-    opening: int = Field(default=0, ge=0)
+    opening: float = Field(default=0.0, ge=0, le=0.5)
+
+    def opens(self, done: float) -> float:
+        """The probability that an episode is one of the opening when the share `done` of the tokens is there."""
+        return min(1.0, max(0.0, 2 - done / self.opening)) if self.opening else 0.0
 
 
 class Shape(BaseModel):

@@ -32,6 +32,7 @@ from dangercurve.evals.ladder.vocabulary import (
     PART_USER,
     TRAINED_ON,
     USER,
+    Counter,
     Data,
     Vocabulary,
     make_data,
@@ -56,19 +57,20 @@ def vocabulary(recipe: Recipe) -> Vocabulary:
 
 
 def data_for(recipe: Recipe, course: str, tokens: int, held_out: bool, work: Path) -> Data:
-    """The first `tokens` tokens of a course, in whole rows: a larger member sees the rows of a smaller one, and more.
-
-    The rows for the largest member of the course are made once and kept in the work folder.
-    """
-    path = work / f"{course}-{'held-out' if held_out else 'train'}.npz"
-    most = max([tokens, *(recipe.tokens(m) for m in recipe.members if m.course == course and not held_out)])
+    """Rows of a course with at least `tokens` tokens, kept in the work folder. Held-out rows have no opening."""
+    path = work / f"{course}-{'held-out' if held_out else 'train'}-{tokens}.npz"
     if not path.exists():
-        stream = episodes(recipe.courses[course], 2, HELD_OUT_SALT if held_out else TRAIN_SALT)
-        data = make_data(stream, vocabulary(recipe).encoder(), recipe.context, most)
+        counter = Counter(tokens)
+        stream = (
+            episodes(recipe.courses[course], 3, HELD_OUT_SALT)
+            if held_out
+            else episodes(recipe.courses[course], 2, TRAIN_SALT, counter.done)
+        )
+        data = make_data(stream, vocabulary(recipe).encoder(), recipe.context, counter)
         part = path.with_suffix(".part.npz")
         data.save(part)
         part.replace(path)
-    return Data.load(path).first(tokens)
+    return Data.load(path)
 
 
 class Weights:

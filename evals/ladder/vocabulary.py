@@ -1,8 +1,8 @@
 """The ladder's vocabulary, and conversations as rows of tokens.
 
-Byte-level BPE in the form that llama.cpp reads as `gpt-2`: 256 bytes, merges, and the marks of a conversation. No merge
-holds a space, and all pairs of digits are tokens: a name, a code or a number is the same tokens after a space and after
-`=`, so that copying it is copying, and no matter of which spellings were common. A conversation is
+Byte-level BPE in the form that llama.cpp reads as `gpt-2`: 256 bytes, all pairs of digits, merges within words, and last a
+merge of the space with each common word. The order matters: a word of the rules is one token with its space, and a name, a
+code or a number is the same tokens after a space and after `=`, so that copying it is copying. A conversation is
 `<|begin|><|system|>...<|user|>...<|assistant|>...<|end|>`.
 """
 
@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_letters
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +31,10 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 PART_PAD, PART_SYSTEM, PART_USER, PART_ANSWER = range(4)
-TRAINED_ON = 3000
+TRAINED_ON = 1500
 """Episodes that the merges are learnt from."""
+SPACED = 220
+"""Words that are one token with the space before them."""
 
 SHARED = 0
 """The block of the system prompt, which every other block sees."""
@@ -91,32 +96,32 @@ def train_vocabulary(played: Iterable[Played], size: int) -> Vocabulary:
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pairs = [(a, b) for a in "0123456789" for b in "0123456789"]
+    texts = [_pieces(one) for one in played]
+    counts = Counts(word for words in texts for word in words)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     trainer = trainers.BpeTrainer(
-        vocab_size=size - len(MARKS) - len(pairs),
+        vocab_size=size - len(MARKS) - len(pairs) - SPACED,
         initial_alphabet=alphabet,
         special_tokens=[],
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_words(played), trainer)
+    tokenizer.train_from_iterator((word for words in texts for word in words), trainer)
     learnt = [(str(a), str(b)) for a, b in json.loads(tokenizer.to_str())["model"]["merges"]]
-    merges = (*pairs, *learnt)
+    whole = {a + b for a, b in learnt} | {c for c in alphabet if c in ascii_letters}
+    spaced = [("\u0120", word) for word, _ in counts.most_common() if word in whole][:SPACED]
+    if len(spaced) < SPACED:
+        raise DataError(
+            f"only {len(spaced)} words are tokens, {SPACED} are wanted with their space: learn from more text"
+        )
+    merges = (*pairs, *learnt, *spaced)
     return Vocabulary((*MARKS, *alphabet, *(a + b for a, b in merges)), merges)
 
 
-def _words(played: Iterable[Played]) -> Iterator[str]:
-    """Texts cut at every digit and space: what a merge must not join is never seen together."""
-    seen: set[str] = set()
-    for one in played:
-        texts = [t for e in one.exchanges for t in (e.shown, e.answer)]
-        if one.system not in seen:
-            seen.add(one.system)
-            texts += [one.system] * 20
-        for text in texts:
-            for line in "".join("\n" if c.isdigit() or c.isspace() else c for c in text).split("\n"):
-                if line:
-                    yield line
+def _pieces(one: Played) -> list[str]:
+    """The words of an episode, cut at digits and at what is no letter: the system prompt counts ten times over."""
+    texts = [one.system] * 10 + [t for e in one.exchanges for t in (e.shown, e.answer)]
+    return [word for text in texts for word in re.findall(r"[A-Za-z]+|[^\sA-Za-z0-9]+", text)]
 
 
 @dataclass
@@ -190,16 +195,6 @@ class Data:
         sha.update(self.blocks.tobytes())
         return sha.hexdigest()
 
-    def first(self, tokens: int) -> Data:
-        """The first rows that hold at least `tokens` tokens. Raises DataError where there are fewer."""
-        total = np.cumsum(self.counted)
-        if not len(total) or total[-1] < tokens:
-            raise DataError(
-                f"the kept data hold {total[-1] if len(total) else 0} tokens, not {tokens}: remove them"
-            )
-        last = int(np.searchsorted(total, tokens)) + 1
-        return Data(self.tokens[:last], self.parts[:last], self.blocks[:last], self.lessons[:last])
-
     def save(self, path: Path) -> None:
         np.savez(path, tokens=self.tokens, parts=self.parts, blocks=self.blocks, lessons=self.lessons)
 
@@ -209,14 +204,23 @@ class Data:
             return Data(file["tokens"], file["parts"], file["blocks"], file["lessons"])
 
 
-def make_data(played: Iterable[Played], encoder: Encoder, context: int, tokens: int) -> Data:
-    """The first rows of a stream that hold at least `tokens` tokens."""
+class Counter:
+    """How many tokens are there of how many that are wanted."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted, self.there = wanted, 0
+
+    def done(self) -> float:
+        return self.there / self.wanted
+
+
+def make_data(played: Iterable[Played], encoder: Encoder, context: int, counter: Counter) -> Data:
+    """The first rows of a stream that hold at least the wanted tokens; the counter is kept up to date."""
     kept: list[tuple[int, _Row]] = []
-    total = 0
     for lesson, row in rows(played, encoder, context):
         kept.append((lesson, row))
-        total += len(row.tokens)
-        if total >= tokens:
+        counter.there += len(row.tokens)
+        if counter.there >= counter.wanted:
             break
     shape = (len(kept), context)
     data = Data(

@@ -78,6 +78,7 @@ def command(
     from dangercurve.analysis.forecast import Allowance, forecast
     from dangercurve.analysis.frontier import frontier_draws
     from dangercurve.analysis.roadmap import read_roadmap, roadmap_draws
+    from dangercurve.evals.pipeline import own_frontier
     from dangercurve.evals.scale_study import load_points, load_records, only_horizons
 
     if draws < 100:
@@ -108,7 +109,8 @@ def command(
     if roadmap is not None:
         front = roadmap_draws(read_roadmap(roadmap), seed=seed)
     else:
-        front = frontier_draws(scenario=scenario, seed=seed)
+        own = own_frontier(study.points.frame["model"], seed)
+        front = frontier_draws(scenario=scenario, seed=seed) if own is None else own
     result = forecast(
         study.points, threshold, as_of=today, subject=subject, model_family=model_family, frontier=front,
         cap=cap, shapes=shapes or None, allowance=Allowance(sandbagging, contamination),
