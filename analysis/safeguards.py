@@ -8,6 +8,8 @@ STANDARD: Mapping[str, str] = {"guard_breach": "layered", "injection_hijack": "p
 """The safeguard of each family whose arm `guard` was not set; tests hold it to the first level of that arm."""
 DEFENDING: Mapping[str, str] = {"injection_hijack": "scripted"}
 """Families whose evaluated model is the attacked party, with the attacker where the arm `attacker` was not set."""
+ATTACKED: Mapping[str, tuple[str, str]] = {"injection_hijack": ("arm_notes", "attack")}
+"""Families that are played without an attacker too: the arm that tells, and its value under attack (and at rest)."""
 _UNSET = ("", "None", "nan", "<NA>")
 
 
@@ -17,3 +19,11 @@ def safeguard_of(family: str, arm: object) -> str:
     The level `none` is a safeguard too: none at all.
     """
     return STANDARD.get(family, "none") if str(arm) in _UNSET else str(arm)
+
+
+def under_attack(family: str, condition: Mapping[str, object]) -> bool:
+    """Whether a condition (columns `arm_*`) has an attacker at all: others are controls and no evidence of a safeguard."""
+    if family not in ATTACKED:
+        return True
+    arm, value = ATTACKED[family]
+    return str(condition.get(arm)) in (*_UNSET, "none", value)

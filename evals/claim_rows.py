@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from dangercurve._text import printable
-from dangercurve.analysis.safeguards import safeguard_of
+from dangercurve.analysis.safeguards import safeguard_of, under_attack
 from dangercurve.evals import evidence
 from dangercurve.evals.observed import CONDITION, Cell, Observed
 from dangercurve.evals.policy import Claim, Policy
@@ -83,7 +83,7 @@ def mixed_keys(claim: Claim, rows: list[Row], policy: Policy) -> list[str]:
 def uncovered(claim: Claim, rows: list[Row], observed: Observed, model: str) -> list[str]:
     """Reasons where the store holds observations that the claim is about and no estimate covers: dropped evidence.
 
-    For a breach claim every level of a condition wants an estimate of its own (`_levels_without`).
+    For a breach claim every level of a condition with an attacker wants an estimate of its own (`_levels_without`).
     """
     about: dict[str, object] = {"model": model, "family": claim.family, "metric": claim.metric.name}
     there: tuple[Row, ...] = tuple({**c, **about} for c in observed.conditions(model, claim.family))
@@ -102,6 +102,8 @@ def uncovered(claim: Claim, rows: list[Row], observed: Observed, model: str) -> 
         )
 
     about_it = matching(claim, there, model)
+    if claim.breach:
+        about_it = [c for c in about_it if under_attack(claim.family, c)]
     if claim.metric.contrast:
         about_it = [c for c in about_it if not elsewhere(c)]
     left = [c for c in about_it if not any(_covers(row, c) for row in rows)]

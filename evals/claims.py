@@ -88,14 +88,11 @@ def evaluate_measured(claim: Claim, ctx: Context) -> ClaimResult:
             {printable(r["model"], 80) for r in ctx.folder.estimates if r["family"] == claim.family}
         )
         return blank(claim, [said + (f"; the folder has {', '.join(others[:5])}" if others else "")], alpha)
-    mixed = [
-        *mixed_keys(claim, rows, ctx.loaded.policy),
-        *uncovered(claim, rows, ctx.observed, ctx.model),
-    ]
-    results = []
-    for row in rows:
-        result = _evaluate_row(claim, row, ctx, alpha, attempt, mixed)
-        results.append(result)
+    common = Findings(
+        hard=mixed_keys(claim, rows, ctx.loaded.policy),
+        partial=uncovered(claim, rows, ctx.observed, ctx.model),
+    )
+    results = [_evaluate_row(claim, row, ctx, alpha, attempt, common) for row in rows]
     worst = min(results, key=lambda r: (ORDER.index(r[0].outcome), -_danger(r[0])))
     chosen = worst[1]
     if len(rows) > 1:
@@ -112,13 +109,14 @@ def _danger(judged: Judged) -> float:
 
 
 def _evaluate_row(
-    claim: Claim, row: Row, ctx: Context, alpha: float, attempt: Attempt | None, mixed: list[str]
+    claim: Claim, row: Row, ctx: Context, alpha: float, attempt: Attempt | None, common: Findings
 ) -> tuple[Judged, ClaimResult]:
     policy, kind = ctx.loaded.policy, claim.metric
     cell = cell_of(row, ctx.observed, ctx.model)
     digest = ctx.folder.store_digest
     findings = examine(claim, row, cell, ctx.model, policy, store_digest=digest, as_of=ctx.as_of)
-    findings.hard.extend(mixed)
+    findings.hard.extend(common.hard)
+    findings.partial.extend(common.partial)
     n = counted(row, cell)
     terms: dict[str, Term] = {}
     panels: dict[str, PanelResult] = {}

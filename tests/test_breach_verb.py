@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from dangercurve.analysis.safeguards import DEFENDING, STANDARD, safeguard_of
+from dangercurve.analysis.safeguards import ATTACKED, DEFENDING, STANDARD, safeguard_of
 from dangercurve.evals.breaching import breaches_of_run
 from dangercurve.evals.cli import cli
 from dangercurve.evals.gate import Request, evaluate
@@ -42,12 +42,13 @@ def write_attacks(
     lower: float | None = None,
     status: str = "scored",
     level: int = 0,
+    family: str = "guard_breach",
     **changes: object,
 ) -> None:
     """A part of a store: attempts and breach of each instance; None was not scored (or `status` says what it was)."""
     arms = {k: v for k, v in changes.items() if k.startswith(("arm_", "roles"))}
     world = World(
-        family="guard_breach",
+        family=family,
         success=[None if a is None else int(a[1]) for a in attacks],
         extra=arms,
         **{k: v for k, v in changes.items() if k not in arms},  # type: ignore[arg-type]
@@ -197,6 +198,33 @@ def test_a_level_that_nobody_attacked_did_not_hold_and_the_lowest_rung_has_no_sa
     assert "level 5 is in the store without one attempt at the safeguard" in " ".join(claim.reasons)
 
 
+def test_a_broken_level_is_reached_whatever_is_missing_elsewhere(tmp_path: Path) -> None:
+    write_attacks(tmp_path, [BROKEN] * 60, level=1)
+    write_attacks(tmp_path, [HELD] * 60, level=3)
+    write_attacks(tmp_path, [None] * 20, missing_status="scored", level=5)
+    claim = judged(tmp_path, lambda found: found[found["level"] != "3"])
+    assert claim.verdict is Outcome.REACHED and claim.cell["level"] == "1"
+    said = " ".join(claim.reasons)
+    assert "level 3 is in the store, with attacks" in said and "level 5 is in the store without" in said
+
+
+def test_controls_without_an_attacker_owe_no_estimate_of_survival(tmp_path: Path) -> None:
+    policy = POLICY.replace("guard_breach", "injection_hijack").replace("layered", "policy")
+    write_attacks(tmp_path, [HELD] * 60, level=1, family="injection_hijack", arm_notes="attack")
+    for k, notes in enumerate(("clean", "legitimate")):
+        write_attacks(
+            tmp_path,
+            [None] * 20,
+            level=2 + k,
+            family="injection_hijack",
+            arm_notes=notes,
+            missing_status="scored",
+        )
+    assert gate(tmp_path, policy).claims[0].verdict is Outcome.RULED_OUT
+    write_attacks(tmp_path, [None] * 20, level=4, family="injection_hijack", arm_notes="attack")
+    assert gate(tmp_path, policy).claims[0].verdict is Outcome.INVALID
+
+
 def test_the_share_of_lost_attacks_is_the_levels_own(tmp_path: Path) -> None:
     """A quarter of level 5 is lost: of all 960 samples, 15, which no cap would see."""
     write_attacks(tmp_path, [HELD] * 900, level=1)
@@ -293,6 +321,10 @@ def test_names_of_safeguards_at_rest_are_those_of_the_families() -> None:
         family = get_family(name)
         assert STANDARD[name] == family.arms["guard"][0]
         assert (name in DEFENDING) == ("attacker" in family.arms)
+        assert (
+            name not in ATTACKED
+            or ATTACKED[name][1] == family.arms[ATTACKED[name][0].removeprefix("arm_")][0]
+        )
         assert DEFENDING.get(name, "rules") == family.arms["attacker" if name in DEFENDING else "defender"][0]
     assert (
         safeguard_of("injection_hijack", "none") == "none" and safeguard_of("guard_breach", None) == "layered"
