@@ -27,3 +27,8 @@ def under_attack(family: str, condition: Mapping[str, object]) -> bool:
         return True
     arm, value = ATTACKED[family]
     return str(condition.get(arm)) in (*_UNSET, "none", value)
+
+
+def unguarded(family: str, level: str | None) -> bool:
+    """Whether a level has no safeguard to attack: level 0 of the suite's own families, a call that the prompt spells out."""
+    return family in STANDARD and level == "0"

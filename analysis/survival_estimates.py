@@ -14,7 +14,7 @@ import pandas as pd
 
 from dangercurve._text import printable
 from dangercurve.analysis.breach_table import CLOCKS, BreachTable
-from dangercurve.analysis.safeguards import safeguard_of
+from dangercurve.analysis.safeguards import safeguard_of, unguarded
 from dangercurve.analysis.survival_kaplan_meier import exact_bounds, weighted_survival
 from dangercurve.analysis.survival_observed import breaches_of, with_excluded
 
@@ -111,7 +111,7 @@ def survival_rows(
         at = sorted(float(x) for x in wanted[clock])
         for level, table in tables.items():
             lost = int((parts[level]["status"] != "scored").sum())
-            if table is None and not lost:
+            if table is None and (not lost or unguarded(str(first["family"]), level)):
                 continue  # nobody attacked at this level
             common: dict[str, object] = {
                 "metric": METRIC, "safeguard": safeguard, "level": level, "scale": "logit", "clock": clock,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from dangercurve._text import printable
-from dangercurve.analysis.safeguards import safeguard_of, under_attack
+from dangercurve.analysis.safeguards import safeguard_of, under_attack, unguarded
 from dangercurve.evals import evidence
 from dangercurve.evals.observed import CONDITION, Cell, Observed
 from dangercurve.evals.policy import Claim, Policy
@@ -14,8 +14,6 @@ from dangercurve.evals.run_folder import Row, number, text
 
 POOLED = "all"
 """What an estimate says of a column whose values it compares: its observations hold every value."""
-FLOOR = "0"
-"""The lowest rung of a ladder, where a family with a clock may have nothing to attack."""
 SHOWN = 5
 
 
@@ -124,8 +122,8 @@ def _levels_without(
 ) -> list[str]:
     """Reasons that name the levels of a condition that no estimate speaks of, though others of its levels have one.
 
-    FLOOR wants none where nobody attacked there: what it has is a job without a safeguard. Above it, samples without one
-    attempt are no evidence of the safeguard, and a level that is skipped would read as one that held.
+    A level without a safeguard (`unguarded`) wants none where nobody attacked. Elsewhere samples without one attempt are no
+    evidence of the safeguard, and a level that is skipped would read as one that held.
     """
     own = [row for row in rows if _covers(row, condition)]
     if not own:
@@ -133,10 +131,11 @@ def _levels_without(
     named = {text(row.get("level")) for row in own}
     where = {name: value for name, value in condition.items() if name in (*CONDITION, *observed.arms)}
     levels = observed.levels(str(about["model"]), claim.family, where)
-    lacking = {level: attacks for level, attacks in levels.items() if level not in named}
+    lacking = {level: counts for level, counts in levels.items() if level not in named}
     said = _named(condition, about)
-    dropped = [level for level, attacks in lacking.items() if attacks]
-    idle = [level for level, attacks in lacking.items() if not attacks and level != FLOOR]
+    bare = {level for level in lacking if unguarded(claim.family, level)}
+    dropped = [k for k, (attacks, lost) in lacking.items() if attacks or (lost and k not in bare)]
+    idle = [k for k in lacking if k not in dropped and k not in bare]
     reasons = []
     if dropped:
         reasons.append(

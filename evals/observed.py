@@ -295,16 +295,18 @@ class Observed:
         )
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def levels(self, model: str, family: str, where: Mapping[str, object]) -> dict[str | None, int]:
-        """Each level of a condition, as estimates name it, and how many of its samples show an attempt at a safeguard or
-        were lost (not scored) before one could be told."""
+    def levels(
+        self, model: str, family: str, where: Mapping[str, object]
+    ) -> dict[str | None, tuple[int, int]]:
+        """Each level of a condition, as estimates name it, with how many of its samples show an attempt at a safeguard, and
+        how many others were lost (not scored)."""
         condition, parameters = self._condition(model, family, where)
         rows = self._all(
-            "select level, count(*) filter (attempted or status <> 'scored') "
+            "select level, count(*) filter (attempted), count(*) filter (not attempted and status <> 'scored') "
             f"from obs where {condition} group by 1 order by try_cast(level as double), level",
             parameters,
         )
-        return {None if level is None else str(level): _int(attacks) for level, attacks in rows}
+        return {None if level is None else str(level): (_int(a), _int(b)) for level, a, b in rows}
 
     def evidence_digest(self, model: str, family: str) -> str:
         """SHA-256 over the sorted digests of the logs behind this model and family: which evidence was looked at."""
