@@ -45,17 +45,18 @@ interfaces: [{interface}]
 n: {n}
 sampling: {{temperature: 0}}
 """
-LEVELS = {"text": (0, 1, 2, 3), "choice": (0, 1)}
-N = 20
+LEVELS = {"text": (0, 1, 2), "choice": (0, 1)}
+N = 16
 AS_OF = "2026-11-22"
 SEED = 0
 ALPHA = 0.1
 
 
-def trained_families() -> list[str]:
-    """The families of the course, in its order, without those whose conversations do not fit."""
+def tasks(interface: str) -> list[str]:
+    """The families that the course shows in this interface, in its order, and families that it never shows."""
     lessons = load_recipe().courses["base"].lessons
-    return list(dict.fromkeys(x.family for x in lessons if x.family != "threshold_sandbag"))
+    seen = list(dict.fromkeys(x.family for x in lessons if x.interface == interface))
+    return [*seen, *(HELD_OUT if interface == "text" else HELD_OUT[:1])]
 
 
 def line() -> list[Trained]:
@@ -73,11 +74,10 @@ def play(names: Sequence[str]) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         for interface, levels in LEVELS.items():
             study, run = Path(folder) / f"{interface}.yaml", Path(folder) / interface
-            tasks = [*trained_families(), *HELD_OUT]
             study.write_text(
                 STUDY.format(
                     models=", ".join(f"ladder/{n}" for n in names),
-                    tasks=", ".join(tasks),
+                    tasks=", ".join(tasks(interface)),
                     levels=", ".join(map(str, levels)),
                     interface=interface,
                     n=N,
@@ -349,7 +349,7 @@ def forecast_table() -> str:
         q05, q50, q95 = (np.array([p[k] for p, _ in part]) for k in ("q05", "predicted", "q95"))
         inside = (actual >= q05 - 1e-9) & (actual <= q95 + 1e-9)
         low, high = clopper_pearson(int(inside.sum()), len(inside), ALPHA, 2)
-        score = interval_score(q05, q95, actual, 0.1)
+        score = interval_score(q05, q95, actual)
         rows.append(
             (
                 f"`{name}`" if name != "both" else name,

@@ -200,7 +200,7 @@ def page() -> str:
         "those counted twice, **different** those that came to something else (and one more a run whose estimates, forecasts",
         "or verdict differ, or whose error was no clear line). `make drills` runs all parts; each can be run by itself.",
         "",
-        "All samples but those of `local/...` are played by SIMULATED models or by a scripted server.",
+        "All samples but those of `ladder/...` are played by SIMULATED models or by a scripted server.",
     ]
     for data in stored:
         lines += ["", *_table(data)]
