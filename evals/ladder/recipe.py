@@ -104,9 +104,10 @@ class Member(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> Member:
-        fresh = self.shape is not None and self.tokens_per_param is not None and self.start is None
-        tuned = self.start is not None and self.tokens is not None and self.shape is None
-        if fresh == tuned:
+        fresh, tuned = (self.shape, self.tokens_per_param), (self.start, self.tokens)
+        whole = [all(v is not None for v in values) for values in (fresh, tuned)]
+        none = [all(v is None for v in values) for values in (fresh, tuned)]
+        if not ((whole[0] and none[1]) or (whole[1] and none[0])):
             raise ValueError(f"{self.name}: give shape and tokens_per_param, or start and tokens")
         return self
 
