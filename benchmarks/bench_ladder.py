@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from bench_scale import run_command
 
 from dangercurve._files import write_atomic
 from dangercurve.analysis.intervals import clopper_pearson, clustered_rate
@@ -83,17 +83,7 @@ def play(names: Sequence[str]) -> pd.DataFrame:
                     n=N,
                 )
             )
-            command = [
-                sys.executable,
-                "-m",
-                "dangercurve.evals.cli",
-                "run",
-                str(study),
-                "--run",
-                str(run),
-                "--quiet",
-            ]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(run_command(study, run), check=True, stdout=subprocess.DEVNULL)
             frames.append(read_observations(run))
     rows = []
     data = pd.concat(frames, ignore_index=True)
