@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from bench_scale import run_command
 
@@ -345,7 +346,9 @@ def forecast_table() -> str:
         actual = np.array([a for _, a in part])
         q05, q50, q95 = (np.array([p[k] for p, _ in part]) for k in ("q05", "predicted", "q95"))
         inside = (actual >= q05 - 1e-9) & (actual <= q95 + 1e-9)
-        low, high = clopper_pearson(int(inside.sum()), len(inside), ALPHA, 2)
+        near = (actual >= q05 - 0.5 / N) & (
+            actual <= q95 + 0.5 / N
+        )  # a share of N instances moves in steps of 1/N
         score = interval_score(q05, q95, actual)
         rows.append(
             (
@@ -353,13 +356,23 @@ def forecast_table() -> str:
                 len(part),
                 f"{np.abs(actual - q50).mean():.3f}",
                 f"{np.mean(score):.3f}",
-                f"{inside.mean():.2f} ({low:.2f} to {high:.2f})",
+                share(inside),
+                share(near),
                 f"{np.mean(q95 - q05):.2f}",
                 f"{(actual > q95 + 1e-9).sum()} above, {(actual < q05 - 1e-9).sum()} below",
             )
         )
-    columns = ("member", "cells", "MAE", "interval score", "inside the 90 % interval", "its width", "outside")
+    columns = (
+        "member", "cells", "MAE", "interval score", "inside the 90 % interval", "to within half an instance", "its width",
+        "outside",
+    )  # fmt: skip
     return markdown(columns, rows)
+
+
+def share(inside: npt.NDArray[np.bool_]) -> str:
+    """A share with its exact 90 % bounds."""
+    low, high = clopper_pearson(int(inside.sum()), len(inside), ALPHA, 2)
+    return f"{inside.mean():.2f} ({low:.2f} to {high:.2f})"
 
 
 def worst() -> str:
