@@ -54,7 +54,7 @@ class Course(BaseModel):
     """Lessons drawn by weight. For the share `opening` of a member's tokens only the first lesson at its first level is
     drawn; over as many tokens again, that falls evenly to nothing.
 
-    A small network finds copying within few tokens where nothing else is asked, and not at all among eleven lessons.
+    A small network finds copying within fewer tokens where nothing else is asked of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
