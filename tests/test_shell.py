@@ -291,7 +291,8 @@ def test_a_resource_bomb_ends_at_its_limit(command: str, told: str) -> None:
         assert "exit 0" not in shown
         # whatever it started is gone, and the sandbox goes on
         left = (await box.exec(["sh", "-c", "ls -d /proc/[0-9]* | wc -l"])).stdout.strip()
-        assert 1 <= int(left) <= 6  # this very command and the sandbox's own; whether `wc` is counted is a matter of luck
+        # This very command and the sandbox's own; whether `wc` is counted is a matter of luck.
+        assert 1 <= int(left) <= 6
 
     in_box(check, limits)
 
