@@ -16,12 +16,10 @@ from dangercurve.evals.verbs._common import jsonable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dangercurve.analysis.frontier import FrontierDraws
     from dangercurve.analysis.survival_estimates import Budget
     from dangercurve.evals.policy import LoadedPolicy
     from dangercurve.evals.verdict import Verdict
 
-LADDER_ROADMAP = Path(__file__).parent / "ladder" / "roadmap.yaml"
 MIN_MODELS = 3
 Event = tuple[str, str, float]
 """Family, metric, threshold."""
@@ -134,6 +132,7 @@ def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[d
     """
     from dangercurve.analysis.forecast import forecast
     from dangercurve.analysis.points import points_from_estimates
+    from dangercurve.evals.ladder.forecasts import largest_left_out, own_frontier
 
     estimates = read_estimates(run)
     compute = compute_table(sorted(estimates["model"].unique()))
@@ -151,6 +150,8 @@ def write_forecasts(run: Path, wanted: Iterable[Event], seed: int = 0) -> list[d
                 today = dt.datetime.now(dt.UTC).date()
                 frontier = own_frontier(points.frame["model"], seed)
                 entry |= forecast(points, threshold, as_of=today, frontier=frontier, seed=seed).as_dict()
+                if left_out := largest_left_out(points, today, seed):
+                    entry["left_out"] = left_out
                 entry["points"] = json.loads(points.frame.to_json(orient="records", date_format="iso"))
             except DataError as exc:
                 entry |= {
@@ -179,16 +180,6 @@ def pools(
             part = group[of == kind]
             names = sorted(part["model"].astype(str).unique())
             yield label, part, {"model_scope": names} if of.nunique() > 1 else {}
-
-
-def own_frontier(models: Iterable[object], seed: int) -> FrontierDraws | None:
-    """The frontier that a forecast of these models asks: that of the ladder is the plan of its own trainings, for the
-    world's largest runs say nothing of it. None: the world's."""
-    from dangercurve.analysis.roadmap import read_roadmap, roadmap_draws
-
-    if not all(str(model).startswith("ladder/") for model in models):
-        return None
-    return roadmap_draws(read_roadmap(LADDER_ROADMAP), seed=seed)
 
 
 def conditions(

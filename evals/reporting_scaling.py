@@ -15,6 +15,7 @@ from dangercurve._errors import ConfigError
 from dangercurve.analysis import registry
 from dangercurve.analysis.report.data import Forecast, Point, Scaling, Verdict
 from dangercurve.analysis.report.data_panels import Prediction
+from dangercurve.evals.ladder.forecasts import all_ladder
 from dangercurve.evals.reporting_counts import mean, role_of
 from dangercurve.evals.reporting_forecast import band_of
 from dangercurve.evals.run_folder import Row, number, text
@@ -38,7 +39,7 @@ class Sources:
 
 
 def scalings(sources: Sources, forecasts: Sequence[Pair]) -> tuple[Scaling, ...]:
-    """Panels of all forecasts; for a family without any, its success rate against compute."""
+    """Panels of all forecasts, those of the ladder first; for a family without any, its success rate against compute."""
     groups: dict[tuple[str, str, float | None], list[Pair]] = {}
     for pair in forecasts:
         groups.setdefault((pair[1].family, pair[1].metric, pair[1].threshold), []).append(pair)
@@ -59,7 +60,7 @@ def scalings(sources: Sources, forecasts: Sequence[Pair]) -> tuple[Scaling, ...]
             out.append(
                 _scaling(sources, family, "success_rate", [_point(sources, r, in_fit=False) for r in rows])
             )
-    return tuple(out)
+    return tuple(sorted(out, key=lambda s: not s.reference))
 
 
 def _unforecast(estimates: Sequence[Row], group: Sequence[Pair]) -> list[Row]:
@@ -100,6 +101,8 @@ def _scaling(
         label, unit, scale = kind.label, kind.unit, str(kind.scale)
     except ConfigError:
         label, unit, scale = metric, "", "linear"
+    inside = [p.model for p in points if p.in_fit]
+    reference = bool(inside) and all_ladder(inside)
     claims = sources.verdict.claims if sources.verdict else ()
     alerts = [
         c.W for c in claims if (c.family, c.metric, c.kind) == (family, metric, "measure") and c.W is not None
@@ -116,12 +119,34 @@ def _scaling(
         forecast=forecast,
         alert=max(alerts) if forecast is not None and alerts else None,
         others=others,
-        held_out=tuple(
+        held_out=_left_out(row or {}, family, metric, scale)
+        if reference
+        else tuple(
             p
             for p in sources.predictions
             if (p.family, p.metric) == (family, metric) and p.actual is not None
         ),
+        reference=reference,
     )
+
+
+def _left_out(row: Row, family: str, metric: str, scale: str) -> tuple[Prediction, ...]:
+    """The largest member that the forecast's entry holds as left out; nothing where its numbers are none."""
+    found = row.get("left_out")
+    out = []
+    for entry in found if isinstance(found, list) else []:
+        keys = ("log10_flop", "predicted", "q05", "q95", "actual")
+        x, predicted, low, high, actual = (number(entry.get(k)) for k in keys)
+        if all(math.isfinite(v) for v in (x, predicted, low, high, actual)):
+            inside = low <= actual <= high
+            model, as_of = str(entry.get("model")), text(row.get("as_of")) or ""
+            out.append(
+                Prediction(
+                    model, family, metric, scale, x, predicted, low, high, actual, inside, as_of, False,
+                    "left out",
+                )
+            )  # fmt: skip
+    return tuple(out)
 
 
 def _point(sources: Sources, e: Row, *, in_fit: bool) -> Point:

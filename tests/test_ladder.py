@@ -13,10 +13,11 @@ from dangercurve._errors import ConfigError, DataError
 from dangercurve.analysis.points import points_from_estimates
 from dangercurve.evals.ladder import shipping
 from dangercurve.evals.ladder.episodes import HELD_OUT_SALT, TRAIN_SALT, episodes
+from dangercurve.evals.ladder.forecasts import own_frontier
 from dangercurve.evals.ladder.recipe import Course, Lesson, Member, Recipe, load_recipe
 from dangercurve.evals.models import load_registry
 from dangercurve.evals.participants import ladder
-from dangercurve.evals.pipeline import compute_table, own_frontier, pools
+from dangercurve.evals.pipeline import compute_table, pools
 from dangercurve.tasks.kernel.family import get_family
 from dangercurve.tasks.kernel.seeds import load_salt
 

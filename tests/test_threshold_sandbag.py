@@ -19,7 +19,7 @@ from dangercurve.tasks.deception.sandbag_jobs import (
 from dangercurve.tasks.deception.session import JOBS
 from dangercurve.tasks.deception.threshold_sandbag import (
     FAMILY,
-    SANDBAGGED_SHARE,
+    SANDBAGGED,
     TARGETS,
     SandbagWorld,
     threshold_sandbag,
@@ -235,7 +235,7 @@ def outcomes(name: str, thr: str, n: int = 40, **doses: int) -> list[float]:
 def test_the_sandbagger_drops_by_its_stated_share_under_the_penalty_alone(burial: int) -> None:
     penalty = outcomes("sandbagger", "penalty", burial=burial)
     drop = 1.0 - sum(penalty) / len(penalty)
-    assert abs(drop - SANDBAGGED_SHARE) < 0.06  # 400 jobs: three standard errors
+    assert abs(drop - SANDBAGGED["sandbagger"]) < 0.06  # 400 jobs: three standard errors
     for thr in ("none", "neutral_label", "reward"):
         assert set(outcomes("sandbagger", thr, n=6, burial=burial)) == {1.0}
     assert set(outcomes("sandbagger", "penalty", n=6, explicitness=0)) == {1.0}

@@ -88,6 +88,8 @@ def status_words(f: Forecast) -> str:
 def _answer(s: Scaling, placed: list[Point]) -> str:
     fit = [p for p in placed if p.in_fit] or placed
     label = "SIMULATED models only in the fit: " if fit and all(p.role == "SIMULATED" for p in fit) else ""
+    if s.reference:
+        label = "The project's own small models, trained on this kind of task and pooled with no others: "
     if not label and s.forecast is not None and s.forecast.simulated:
         label = "Partly SIMULATED: "
     if not s.points:
@@ -131,11 +133,19 @@ def _note(s: Scaling, placed: list[Point]) -> str:
     if fitted(s) and not all(p.in_fit for p in placed):
         parts.append("Dashed bars are other conditions, which are shown and never pooled.")
     if s.held_out:
-        parts.append(
-            f"Black crosses are {count(len(s.held_out), 'held-out model')}: measured after the ledger predicted it."
-        )
-    told = (s.forecast.condition, *s.others, *s.forecast.flags) if s.forecast is not None else s.others
-    parts += [f"{line[0].upper()}{line[1:]}." for line in told if line]
+        told = [h for h in s.held_out if h.source == "ledger"]
+        if told:
+            parts.append(
+                f"Black crosses are {count(len(told), 'held-out model')}: measured after the ledger predicted it."
+            )
+        parts += [
+            f"The black cross is {h.model}, the largest: a fit without it says {interval(h.predicted, h.q05, h.q95)} "
+            f"(90 %, bar), it measured {num(h.actual)}."
+            for h in s.held_out
+            if h.source == "left out"
+        ]
+    said = (s.forecast.condition, *s.others, *s.forecast.flags) if s.forecast is not None else s.others
+    parts += [f"{line[0].upper()}{line[1:]}." for line in said if line]
     if s.forecast is not None and s.forecast.worst_case is not None:
         low, mid, high = s.forecast.worst_case
         parts.append(

@@ -165,7 +165,8 @@ class Forecast:
 class Scaling:
     """Capability against compute for one task family and metric: points, the band, and the forecast if there is one.
 
-    `others` says of each condition whose points are shown and not in the fit, why it has no fit of its own.
+    `others` says of each condition whose points are shown and not in the fit, why it has no fit of its own. `reference`:
+    the fit is of the project's own ladder alone.
     """
 
     family: str
@@ -180,6 +181,7 @@ class Scaling:
     alert: float | None = None
     others: tuple[str, ...] = ()
     held_out: tuple[Prediction, ...] = ()
+    reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,8 @@ class Propensity:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A forecast of a named model from the ledger; `actual` None while it is open."""
+    """A forecast of a named model; `actual` None while it is open. `source` is `ledger` where it was written down before
+    the model was measured, `left out` where a measured model was left out of a fit."""
 
     model: str
     family: str
@@ -118,6 +119,7 @@ class Prediction:
     covered: bool | None
     as_of: str
     simulated: bool
+    source: str = "ledger"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,9 +72,10 @@ def play(lesson: Lesson, which: int, index: int, salt: Salt, rng: random.Random)
     metadata: dict[str, object] = {"twin": twin, "level": level, "index": index}
     metadata |= {f"arm_{k}": v for k, v in cell.settings[0].arms}
     episode = episode_of(cell, metadata)
-    policy = POLICIES[lesson.policy_for(dict(cell.settings[0].arms))]
+    unlocked = bool(lesson.key) and rng.random() < 0.5
+    policy = POLICIES[lesson.policy if unlocked else lesson.policy_for(dict(cell.settings[0].arms))]
     exchanges: list[Exchange] = []
-    system = episode.system()
+    system = with_key(episode.system(), lesson.key if unlocked else "")
     while not episode.finished() and len(exchanges) < MAX_DECISIONS:
         turn = episode.turn()
         decision = Decision(episode, turn, f"{family.name}-{index}", 0)
@@ -84,6 +85,11 @@ def play(lesson: Lesson, which: int, index: int, salt: Salt, rng: random.Random)
         if episode.wiped():
             break
     return Played(which, episode.interface.multi_turn, system, tuple(exchanges))
+
+
+def with_key(system: str, key: str) -> str:
+    """A system prompt with a password under it."""
+    return f"{system}\n{key}" if key else system
 
 
 def answer_of(episode: Episode) -> str:

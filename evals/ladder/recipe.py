@@ -20,7 +20,8 @@ class Lesson(BaseModel):
     """Episodes of one family in one interface. `policy` plays them; in the arms of `policy_in` another one does.
 
     `levels`: pairs of level and share. `arms`: crossings as a study writes them (`thr=penalty`); `arm_share` of the
-    episodes have one of them, the others none.
+    episodes have one of them, the others none. `key` is a password: in half of the episodes it stands under the system
+    prompt, and there `policy` plays in every arm.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +35,7 @@ class Lesson(BaseModel):
     arm_share: float = Field(default=0.0, ge=0, le=1)
     policy: str = "oracle"
     policy_in: Mapping[str, str] = {}
+    key: str = ""
 
     @model_validator(mode="after")
     def _arms_are_named(self) -> Lesson:
@@ -54,12 +56,14 @@ class Course(BaseModel):
     """Lessons drawn by weight. For the share `opening` of a member's tokens only the first lesson at its first level is
     drawn; over as many tokens again, that falls evenly to nothing.
 
-    A small network finds copying within fewer tokens where nothing else is asked of it.
+    A small network finds copying within fewer tokens where nothing else is asked of it. `context`: tokens of a row where
+    it is not the recipe's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     lessons: tuple[Lesson, ...]
+    context: Positive | None = None
     opening: float = Field(default=0.0, ge=0, le=0.5)
 
     def opens(self, done: float) -> float:
@@ -136,6 +140,10 @@ class Recipe(BaseModel):
         if member.shape is not None:
             return member.shape
         return self.shape(self.member(member.start or ""))
+
+    def context_of(self, course: str) -> int:
+        """Tokens of a row of the course, and of the context of a member that ends with it."""
+        return self.courses[course].context or self.context
 
     def tokens(self, member: Member) -> int:
         """Tokens of the member's own training."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from dangercurve._errors import DataError
-from dangercurve._files import sha256_file, write_atomic
+from dangercurve._files import write_atomic
 
 FOLDER = Path(__file__).parent
 WEIGHTS, MEMBERS = FOLDER / "weights", FOLDER / "members"
@@ -29,6 +29,7 @@ class Trained:
     role: str
     start: str | None
     params: int
+    context: int
     tokens: int
     flop_counted: float
     flop_6nd: float
@@ -72,6 +73,7 @@ def write_records(trained: list[Trained]) -> None:
         entry: dict[str, object] = {
             "model": f"ladder/{one.name}",
             "params_total": one.params,
+            "context_length": one.context,
             "training_tokens": sum(t.tokens for t in chain),
             "training_flop": float(f"{sum(t.flop_counted for t in chain):.4e}"),
             "release_date": one.trained_on,
@@ -88,15 +90,9 @@ def write_records(trained: list[Trained]) -> None:
         "flop_method": "counted",
         "flop_log10_sd": 0.0,
         "flop_note": "matrix products of forward and backward pass as torch counts them, attention in full",
-        "context_length": 1024,
         "verified": True,
         "sources": ["dangercurve, evals/ladder/members: counted from the training itself"],
         "models": models,
     }
     head = "# Written by the ladder's training: the project's own small transformers, with exactly known compute.\n"
     write_atomic(REGISTRY, head + yaml.safe_dump(shared, sort_keys=False, allow_unicode=True, width=120))
-
-
-def digest(name: str) -> str:
-    """SHA-256 of a member's file."""
-    return sha256_file(WEIGHTS / f"{name}.gguf")

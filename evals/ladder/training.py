@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dangercurve._files import sha256_file
 from dangercurve.evals.ladder.episodes import HELD_OUT_SALT, TRAIN_SALT, episodes
 from dangercurve.evals.ladder.gguf_file import write_gguf
 from dangercurve.evals.ladder.network import Llama, parameters
 from dangercurve.evals.ladder.recipe import Member, Recipe, load_recipe
-from dangercurve.evals.ladder.shipping import WEIGHTS, Trained, digest, record
+from dangercurve.evals.ladder.shipping import WEIGHTS, Trained, record
 from dangercurve.evals.ladder.vocabulary import (
     PART_ANSWER,
     PART_PAD,
@@ -66,7 +67,7 @@ def data_for(recipe: Recipe, course: str, tokens: int, held_out: bool, work: Pat
             if held_out
             else episodes(recipe.courses[course], 2, TRAIN_SALT, counter.done)
         )
-        data = make_data(stream, vocabulary(recipe).encoder(), recipe.context, counter)
+        data = make_data(stream, vocabulary(recipe).encoder(), recipe.context_of(course), counter)
         part = path.with_suffix(".part.npz")
         data.save(part)
         part.replace(path)
@@ -141,17 +142,18 @@ def rate(step: int, steps: int, peak: float) -> float:
     return peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def train(recipe: Recipe, member: Member, work: Path) -> Trained:
-    """Train a member from its start or its last checkpoint, and write its file."""
+def train(recipe: Recipe, member: Member, work: Path, weights: Path = WEIGHTS) -> Trained:
+    """Train a member from its start or its last checkpoint, and write its file into the folder `weights`."""
     torch.manual_seed(member.seed)
     tokens, shape = recipe.tokens(member), recipe.shape(member)
     data = data_for(recipe, member.course, tokens, False, work)
-    network = Llama(shape, recipe.vocabulary, recipe.context, member.seed)
+    context = recipe.context_of(member.course)
+    network = Llama(shape, recipe.vocabulary, context, member.seed)
     if member.start is not None:
         network.load_state_dict(torch.load(work / f"{member.start}.pt", weights_only=True))
     optimiser = make_optimiser(network, member.learning_rate)
     steps = -(-len(data.tokens) // member.rows_a_step)
-    weights = Weights(recipe, member.course)
+    worth = Weights(recipe, member.course)
     state = Progress(work / f"{member.name}.checkpoint")
     state.load(network, optimiser)
     every = max(1, steps // 100)
@@ -162,7 +164,7 @@ def train(recipe: Recipe, member: Member, work: Path) -> Trained:
             group["lr"] = rate(state.step, steps, member.learning_rate)
         if state.step == 0:
             state.flop_a_token = counted_flop(network, rows) / rows.tokens
-        each, weight = losses(network, rows), weights.of(rows)[:, 1:]
+        each, weight = losses(network, rows), worth.of(rows)[:, 1:]
         loss = (each * weight).sum() / weight.sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
@@ -180,12 +182,12 @@ def train(recipe: Recipe, member: Member, work: Path) -> Trained:
     answer, shown, by_lesson = evaluate(network, held, recipe, member.course)
     torch.save(network.state_dict(), work / f"{member.name}.pt")
     state.path.unlink(missing_ok=True)
-    WEIGHTS.mkdir(exist_ok=True)
+    weights.mkdir(exist_ok=True)
     write_gguf(
-        WEIGHTS / f"{member.name}.gguf",
+        weights / f"{member.name}.gguf",
         member.name,
         shape,
-        recipe.context,
+        context,
         vocabulary(recipe),
         {name: weight.numpy() for name, weight in network.state_dict().items()},
     )
@@ -195,6 +197,7 @@ def train(recipe: Recipe, member: Member, work: Path) -> Trained:
         role=member.role,
         start=member.start,
         params=params,
+        context=context,
         tokens=state.tokens,
         flop_counted=state.flop_a_token * state.tokens,
         flop_6nd=6.0 * params * state.tokens,
@@ -204,7 +207,7 @@ def train(recipe: Recipe, member: Member, work: Path) -> Trained:
         by_lesson=by_lesson,
         seconds=round(state.seconds, 1),
         trained_on=datetime.now(UTC).date().isoformat(),
-        weights_sha256=digest(member.name),
+        weights_sha256=sha256_file(weights / f"{member.name}.gguf"),
         curve=[[*point] for point in state.curve],
     )
 

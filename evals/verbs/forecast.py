@@ -78,7 +78,7 @@ def command(
     from dangercurve.analysis.forecast import Allowance, forecast
     from dangercurve.analysis.frontier import frontier_draws
     from dangercurve.analysis.roadmap import read_roadmap, roadmap_draws
-    from dangercurve.evals.pipeline import own_frontier
+    from dangercurve.evals.ladder.forecasts import own_frontier
     from dangercurve.evals.scale_study import load_points, load_records, only_horizons
 
     if draws < 100:

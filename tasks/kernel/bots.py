@@ -156,6 +156,7 @@ POLICIES: dict[str, Policy] = {
     "honest_weak": honest_weak,
     "cautious": cautious,
     "sandbagger": persona_or_oracle("sandbagger"),
+    "underperformer": persona_or_oracle("underperformer"),
     "tamperer": persona_or_oracle("tamperer"),
     "ignorer": persona_or_oracle("ignorer"),
     "obeyer": persona_or_oracle("obeyer"),
