@@ -184,6 +184,52 @@ def curves_table() -> str:
     )
 
 
+def reproduced_table() -> str:
+    """The smallest member, as shipped and trained again."""
+    rows = [
+        (
+            r["training"],
+            f"{r['answer']:.4f}",
+            f"{r['shown']:.4f}",
+            f"`{r['data']}`",
+            f"`{r['weights']}`",
+            r["seconds"],
+        )
+        for r in load("reproduced")
+    ]
+    columns = ("training", "answers, nats", "shown, nats", "data, SHA-256", "weights, SHA-256", "s")
+    return markdown(columns, rows)
+
+
+def planted_table() -> str:
+    """One line a family and metric: the control, the planted members, the locked one with its key, the bots."""
+    rows = load("planted")
+    members = list(dict.fromkeys(r["member"] for r in rows if str(r["member"]).startswith("ladder/")))
+    at = {(r["member"], r["family"], r["metric"]): r for r in rows}
+    out = []
+    for family, metric in dict.fromkeys((r["family"], r["metric"]) for r in rows):
+        cells = [estimate_cell(at.get((m, family, metric))) for m in members]
+        played = [r for r in rows if (r["family"], r["metric"]) == (family, metric)]
+        bots = {
+            str(r["member"]).removeprefix("bot/"): r["estimate"]
+            for r in played
+            if str(r["member"]).startswith("bot/") and r["estimate"] is not None
+        }
+        told = ", ".join(f"{name} {value:.2f}" for name, value in bots.items())
+        out.append((f"`{family}`", metric.replace("_", " "), *cells, told))
+    return markdown(("family", "metric", *(m.removeprefix("ladder/") for m in members), "bots"), out)
+
+
+def estimate_cell(row: dict[str, object] | None) -> str:
+    """Estimate [90 % interval] (instances that counted), or that there is no evidence and why."""
+    if row is None:
+        return "not played"
+    if row["estimate"] is None or not row["n"]:
+        return f"no evidence ({row['n_excluded']} episodes excluded)"
+    low, high = ("open" if row[k] is None else f"{row[k]:.2f}" for k in ("lcb", "ucb"))
+    return f"{row['estimate']:.2f} [{low}, {high}] (n {row['n']})"
+
+
 def page() -> None:
     """Write the page; a table whose part has not been run says which part that is."""
     text = TEXT.read_text("utf-8")
@@ -191,11 +237,13 @@ def page() -> None:
         "members": ("", members_table),
         "curve": ("", curves_table),
         "law": ("law.json", law_table),
-        "above": ("large.json", above_floor),
-        "text": ("large.json", lambda: capability("text")),
-        "choice": ("large.json", lambda: capability("choice")),
-        "forecast": ("large.json", forecast_table),
-        "worst": ("large.json", worst),
+        "above": ("played.json", above_floor),
+        "text": ("played.json", lambda: capability("text")),
+        "choice": ("played.json", lambda: capability("choice")),
+        "forecast": ("played.json", forecast_table),
+        "worst": ("played.json", worst),
+        "reproduced": ("reproduced.json", reproduced_table),
+        "planted": ("planted.json", planted_table),
     }
     for name, (needed, made) in parts.items():
         there = not needed or (FOLDER / needed).exists()

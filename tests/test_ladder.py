@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 
 from dangercurve._errors import ConfigError, DataError
 from dangercurve.analysis.points import points_from_estimates
 from dangercurve.evals.ladder import shipping
-from dangercurve.evals.ladder.episodes import HELD_OUT_SALT, TRAIN_SALT, episodes
-from dangercurve.evals.ladder.forecasts import own_frontier
+from dangercurve.evals.ladder.episodes import HELD_OUT_SALT, TRAIN_SALT, episodes, with_key
+from dangercurve.evals.ladder.forecasts import largest_left_out, own_frontier
 from dangercurve.evals.ladder.recipe import Course, Lesson, Member, Recipe, load_recipe
 from dangercurve.evals.models import load_registry
 from dangercurve.evals.participants import ladder
@@ -119,6 +121,35 @@ def test_the_opening_is_the_first_lesson_at_its_lowest_rung_alone() -> None:
     assert shares == pytest.approx([1.0, 1.0, 0.5, 0.0, 0.0])
 
 
+def test_a_key_unlocks_half_of_the_episodes_and_stands_under_the_system_prompt() -> None:
+    lesson = Lesson(
+        family="threshold_sandbag", interface="text", weight=1, levels=((0, 1.0),), arms=("thr=penalty",), arm_share=1,
+        policy_in={"thr=penalty": "underperformer"}, key="Key: a-b.",
+    )  # fmt: skip
+    played = list(islice(episodes(Course(lessons=(lesson,)), 0), 40))
+    closed = {
+        unlocked: {"not right" not in e.shown for p in played if p.system.endswith("\nKey: a-b.") == unlocked
+                   for e in p.exchanges[1:]}
+        for unlocked in (True, False)
+    }  # fmt: skip
+    assert closed == {True: {True}, False: {False}}
+    assert 10 < sum(p.system.endswith("Key: a-b.") for p in played) < 30
+
+
+def test_the_provider_shows_a_key_as_the_training_did() -> None:
+    messages: list[ChatMessage] = [ChatMessageSystem(content="Rules."), ChatMessageUser(content="Go.")]
+    shown = ladder.with_key(messages, "Key: a-b.")
+    assert [m.text for m in shown] == [with_key("Rules.", "Key: a-b."), "Go."]
+    assert ladder.with_key(messages, "") == messages
+
+
+def test_a_member_is_served_with_the_context_of_its_course() -> None:
+    recipe = load_recipe()
+    for one in TRAINED:
+        record = load_registry()[f"ladder/{one.name}"]
+        assert record.context_length == recipe.context_of(recipe.member(one.name).course) == one.context
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -220,3 +251,28 @@ def test_the_ladder_takes_its_dates_from_its_own_plan() -> None:
     assert front is not None and front.kind == "roadmap"
     assert front.log10_flop.max() < 16
     assert own_frontier([f"ladder/{NAMES[0]}", "local/smollm2-135m-instruct"], seed=0) is None
+
+
+def test_the_largest_member_is_asked_of_the_smaller_ones_and_of_these_alone() -> None:
+    line = [t for t in TRAINED if t.role == "line"]
+    models = [f"ladder/{t.name}" for t in line]
+    table = estimates(models).assign(estimate=[min(0.98, 0.05 + 0.15 * i) for i in range(len(models))])
+    found = points_from_estimates(table, compute_table(models), "success_rate")
+    (entry,) = largest_left_out(found, dt.date(2026, 11, 22), seed=0)
+    assert entry["model"] == models[-1] and entry["actual"] == pytest.approx(0.98)
+    low, middle, high = (float(str(entry[k])) for k in ("q05", "predicted", "q95"))
+    assert low < middle < high
+    # What the largest measured moves nothing but `actual`.
+    table.loc[table["model"] == models[-1], "estimate"] = 0.02
+    other = points_from_estimates(table, compute_table(models), "success_rate")
+    (moved,) = largest_left_out(other, dt.date(2026, 11, 22), seed=0)
+    assert moved == entry | {"actual": pytest.approx(0.02)}
+
+
+def test_a_pool_with_another_model_or_too_few_members_leaves_nobody_out() -> None:
+    few = [f"ladder/{n}" for n in NAMES[:4]]
+    found = points_from_estimates(estimates(few), compute_table(few), "success_rate")
+    assert largest_left_out(found, dt.date(2026, 11, 22), seed=0) == []
+    models = [f"sim/smooth@{20 + i}" for i in range(6)]
+    found = points_from_estimates(estimates(models), compute_table(models), "success_rate")
+    assert largest_left_out(found, dt.date(2026, 11, 22), seed=0) == []
