@@ -19,7 +19,9 @@ Floats = NDArray[np.float64]
 class Comparison:
     """`a` - `b` in one group: means over paired instances, two-sided bounds, p-values, and what was missing.
 
-    `worst_lo`, `worst_hi` bound the difference with every missing sample counted against either side.
+    `worst_lo`, `worst_hi` bound the difference with every missing sample counted against either side. `comparable` says
+    whether both played the paired instances under one comparability key; None where the rows carry no key. A group that
+    only one of them played has no pair: a NaN difference in [-1, 1].
     """
 
     group: str
@@ -37,6 +39,8 @@ class Comparison:
     unpaired: int
     worst_lo: float
     worst_hi: float
+    n_shared: int
+    comparable: bool | None
 
 
 def compare_models(
@@ -44,34 +48,46 @@ def compare_models(
 ) -> list[Comparison]:
     """Compare models `a` and `b` in `frame`: columns model, instance, value (NaN: missing), and those of `by`.
 
-    Samples pair by instance within a group; the repeats of an instance are averaged. Raises DataError where a model is
-    absent or no instance was played by both.
+    Samples pair by instance within a group; the repeats of an instance are averaged. Raises DataError where a row names
+    no model or instance, a column of `by` or a model is absent, or no instance was played by both.
     """
+    split = list(dict.fromkeys(by))
+    for column in split:
+        if column not in frame or column == "model":
+            others = [str(name) for name in frame.columns if name != "model"]
+            raise DataError(f"cannot split the comparison by '{column}'{did_you_mean(column, others)}")
+    for column in ("model", "instance"):
+        if unnamed := int(frame[column].isna().sum()):
+            raise DataError(
+                f"{unnamed} of {len(frame)} rows name no {column}: nothing can be paired with them"
+            )
+    models = frame["model"].astype(str)
     for name in (a, b):
-        if name not in set(frame["model"]):
-            raise DataError(f"no rows of model '{name}'{did_you_mean(name, frame['model'].astype(str))}")
+        if name not in set(models):
+            raise DataError(f"no rows of model '{name}'{did_you_mean(name, models)}")
     if a == b:
         raise DataError("the two models are the same one")
-    rows = frame[frame["model"].isin([a, b])]
-    groups = list(rows.groupby(list(by), dropna=False, sort=True)) if by else [((), rows)]
+    rows = frame.assign(model=models)[models.isin([a, b])]
+    groups = list(rows.groupby(split, dropna=False, sort=True)) if split else [((), rows)]
     found = []
     for key, group in groups:
-        label = ", ".join(str(k) for k in (key if isinstance(key, tuple) else (key,))) or "all"
-        made = _one(label, group[group["model"] == a], group[group["model"] == b], alpha)
-        if made is not None:
-            found.append(made)
-    if not found:
-        raise DataError(f"{a} and {b} share no instance: a paired comparison needs the same instances")
+        names = key if isinstance(key, tuple) else (key,)
+        blank = pd.Series(list(names), dtype=object).isna()
+        label = ", ".join("none" if b else str(k) for k, b in zip(names, blank, strict=True)) or "all"
+        found.append(_one(label, group[group["model"] == a], group[group["model"] == b], alpha))
+    if all(c.n_shared == 0 for c in found):
+        raise DataError(
+            f"{a} and {b} share no instance under the same conditions: a paired comparison needs the same instances, "
+            "and of a run folder the same twin, arms, interface and budget"
+        )
     adjusted = holm([c.p_value for c in found])
     return [replace(c, p_holm=float(p)) for c, p in zip(found, adjusted, strict=True)]
 
 
-def _one(label: str, a: pd.DataFrame, b: pd.DataFrame, alpha: float) -> Comparison | None:
+def _one(label: str, a: pd.DataFrame, b: pd.DataFrame, alpha: float) -> Comparison:
     left, right = _means(a), _means(b)
     shared = sorted(left.keys() & right.keys())
     played = sorted(set(a["instance"].astype(str)) & set(b["instance"].astype(str)))
-    if not played:
-        return None
     x, y = ([side[i] for i in shared] for side in (left, right))
     diff = paired_difference(x, y, shared, alpha, 2)
     low = _imputed(a, b, played, 0.0, 1.0, alpha)[0]
@@ -92,7 +108,16 @@ def _one(label: str, a: pd.DataFrame, b: pd.DataFrame, alpha: float) -> Comparis
         len(set(a["instance"].astype(str)) ^ set(b["instance"].astype(str))),
         min(low, diff.lcb),
         max(high, diff.ucb),
+        len(played),
+        _comparable(a, b, played),
     )
+
+
+def _comparable(a: pd.DataFrame, b: pd.DataFrame, played: list[str]) -> bool | None:
+    if "comparability_key" not in a or not played:
+        return None
+    keys = [set(side.loc[side["instance"].astype(str).isin(played), "comparability_key"]) for side in (a, b)]
+    return len(keys[0] | keys[1]) == 1
 
 
 def _imputed(
