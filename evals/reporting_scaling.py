@@ -60,7 +60,13 @@ def scalings(sources: Sources, forecasts: Sequence[Pair]) -> tuple[Scaling, ...]
             out.append(
                 _scaling(sources, family, "success_rate", [_point(sources, r, in_fit=False) for r in rows])
             )
-    return tuple(sorted(out, key=lambda s: not s.reference))
+    return tuple(sorted(out, key=_place))
+
+
+def _place(s: Scaling) -> int:
+    """The ladder with a crossing first, the rest of the ladder, everything else."""
+    found = s.forecast is not None and s.forecast.status == "identified"
+    return (0 if found else 1) if s.reference else 2
 
 
 def _unforecast(estimates: Sequence[Row], group: Sequence[Pair]) -> list[Row]:

@@ -150,5 +150,7 @@ def _note(s: Scaling, placed: list[Point]) -> str:
         low, mid, high = s.forecast.worst_case
         parts.append(
             f"With missing samples at the dangerous end the crossing is {power(mid)} ({power(low)} to {power(high)})."
+            if mid is not None
+            else "With missing samples at the dangerous end no crossing is identified either."
         )
     return " ".join(parts)
