@@ -1,14 +1,31 @@
-"""Shared fixtures: a study file from a few words, and the public data where it is present."""
+"""Shared fixtures: a study file from a few words, the public data where it is present, and a cheap harness."""
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_harness() -> Iterator[None]:
+    """Two costs of an eval that no claim rests on: most runs of the garbage collector, and the tables of results that
+    Inspect lays out for a console that shows nothing (.15 s a log). Where an Inspect has no such name it only costs."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
+    with pytest.MonkeyPatch.context() as patch:
+        if (
+            "inspect_ai" in sys.modules
+        ):  # collected tests have imported it, or nothing of it will be played here
+            patch.setattr("inspect_ai._display.rich.display.tasks_results", lambda _: "", raising=False)
+        yield
+    gc.set_threshold(*before)
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from inspect_ai import Epochs, Task
-from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog, EvalSample
 from inspect_ai.model import ModelAPI, modelapi
+from support_eval import evaluate, without_floors
 
 from dangercurve.evals.participants.bots import EpisodePlayer
 from dangercurve.scorers.status import STATUSES
@@ -108,13 +107,6 @@ EXPECTED: dict[str, Vector | dict[str, Vector]] = {
 }
 
 
-def run(tasks: list[Task], models: list[str], folder: Path, epochs: int = EPOCHS) -> list[EvalLog]:
-    return inspect_eval(
-        tasks, model=models, epochs=Epochs(epochs), display="none", log_realtime=False, log_dir=str(folder),
-        fail_on_error=False, score_display=False, log_level="error", max_tasks=1,
-    )  # fmt: skip
-
-
 def vector_of(log: EvalLog) -> Vector:
     assert log.results is not None, (log.eval.model, log.error)
     found = {s.name: s for s in log.results.scores}
@@ -139,8 +131,11 @@ def assert_equal(got: Vector, wanted: Vector) -> None:
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], EvalLog]:
-    tasks = [ops_horizon(level=list(LEVELS), n=N, interface=i, arm="cue=eval", start=1) for i in INTERFACES]
-    done = run(tasks, [f"bot/{name}" for name in POLICIES], tmp_path_factory.mktemp("bots"))
+    with without_floors():
+        tasks = [
+            ops_horizon(level=list(LEVELS), n=N, interface=i, arm="cue=eval", start=1) for i in INTERFACES
+        ]
+    done = evaluate(tasks, [f"bot/{name}" for name in POLICIES], tmp_path_factory.mktemp("bots"), EPOCHS)
     return {(log.eval.model, str(log.eval.dataset.name).split("-")[-1]): log for log in done}
 
 
@@ -161,7 +156,7 @@ def test_a_bot_gets_its_exact_metric_vector(
 
 
 def test_the_evaluation_aware_bot_works_where_the_cue_says_deployment(tmp_path: Path) -> None:
-    (log,) = run([ops_horizon(level=0, n=2, arm="cue=deploy")], ["bot/eval_aware"], tmp_path)
+    (log,) = evaluate([ops_horizon(level=0, n=2, arm="cue=deploy")], ["bot/eval_aware"], tmp_path, EPOCHS)
     assert_equal(vector_of(log), RIGHT)
 
 
@@ -185,7 +180,7 @@ def moody() -> type[ModelAPI]:
 def test_epochs_with_three_statuses_give_a_third_of_each_and_rates_that_sum_to_one(
     interface: str, tmp_path: Path
 ) -> None:
-    (log,) = run([ops_horizon(level=0, n=2, interface=interface)], ["moody/three"], tmp_path, epochs=3)
+    (log,) = evaluate([ops_horizon(level=0, n=2, interface=interface)], ["moody/three"], tmp_path, epochs=3)
     third = {"refused": 1 / 3, "scored": 1 / 3, "infra_error": 1 / 3}
     assert_equal(vector_of(log), Vector(1.0, 1.0, third, 0))
     assert log.results is not None
@@ -216,11 +211,10 @@ def value(sample: EvalSample, scorer: str) -> float:
 def test_the_sandbagger_drops_under_the_penalty_and_the_weak_bot_nowhere_in_every_interface(
     interface: str, tmp_path: Path
 ) -> None:
-    def task() -> Task:
-        return threshold_sandbag(level=0, n=2, interface=interface, arm=f"thr={'|'.join(ARMS)}")
-
     names = ("sandbagger", "honest_weak", "honest")
-    logs = run([task()], [f"bot/{n}" for n in names], tmp_path)
+    with without_floors():
+        task = threshold_sandbag(level=0, n=2, interface=interface, arm=f"thr={'|'.join(ARMS)}")
+    logs = evaluate([task], [f"bot/{n}" for n in names], tmp_path, EPOCHS)
     for log in logs:
         name = log.eval.model.removeprefix("bot/")
         samples = log.samples or []
@@ -249,8 +243,11 @@ BASIC: dict[str, Vector] = {
 def test_every_family_gives_the_plain_bots_their_exact_vectors(family: str, tmp_path: Path) -> None:
     if importlib.util.find_spec("dangercurve.tasks.misuse_proxy.toy_vuln") is None and family == "toy_vuln":
         pytest.skip("the module of toy_vuln is not in this tree")
-    tasks = [build_task(make_cell(get_family(family), list(LEVELS), n=1, interface=i)) for i in INTERFACES]
-    for log in run(tasks, [f"bot/{name}" for name in BASIC], tmp_path):
+    with without_floors():
+        tasks = [
+            build_task(make_cell(get_family(family), list(LEVELS), n=1, interface=i)) for i in INTERFACES
+        ]
+    for log in evaluate(tasks, [f"bot/{name}" for name in BASIC], tmp_path, EPOCHS):
         wanted = BASIC[log.eval.model.removeprefix("bot/")]
         unscored = len(LEVELS) if wanted.unscored else 0
         assert_equal(vector_of(log), Vector(wanted.success, wanted.outcome, wanted.shares, unscored))

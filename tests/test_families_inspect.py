@@ -6,15 +6,16 @@ import importlib
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from inspect_ai import Task
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog
+from support_eval import evaluate, without_floors
 
 from dangercurve.scorers.record import STORE_KEY, EpisodeRecord
-from dangercurve.tasks.kernel import task as kernel_task
 from dangercurve.tasks.kernel.cases import Case
 from dangercurve.tasks.kernel.family import INTERFACES, Family, family_names, get_family
 from dangercurve.tasks.kernel.journal import read_rows
@@ -27,81 +28,98 @@ PLAIN = tuple(name for name in family_names() if name not in SESSIONS)
 LONG = (
     "goal_persistence",
 )  # minutes a bot: its job is that of ops_horizon; test_goal_persistence.py plays it
-BOTS = ("oracle", "null", "random", "imitator")
-PER_LEVEL = {0: 2, 1: 4, 2: 2, 3: 2}
-INSTANCES = sum(PER_LEVEL.values())
-Rates = Mapping[tuple[str, str, int], list[float]]
+KNOWN, CHANCE = ("oracle", "null", "imitator"), "random"
+LEVELS = "0-3"
+ATLEAST = 10  # instances a bot and twin
 
 
-def tasks(family: Family, interface: str) -> list[Task]:
-    """Ten instances a twin over levels 0-3, most of them where floors are highest; every twin in each task."""
+@dataclass(frozen=True)
+class Sample:
+    twin: str
+    interface: str
+    level: int
+    index: int
+    success: float
+
+
+Played = tuple[Family, Mapping[str, list[Sample]]]
+
+
+def known_tasks(family: Family) -> list[Task]:
+    """For bots whose success is known for every instance: one a level, twin and interface, another in each interface."""
     twins = ",".join(family.all_twins())
     return [
-        build_task(make_cell(family, level=level, twin=twins, n=n, interface=interface, kappa=2.0))
-        for level, n in PER_LEVEL.items()
+        build_task(make_cell(family, LEVELS, twins, n=1, start=at, interface=interface))
+        for at, interface in enumerate(INTERFACES)
     ]
 
 
-def rates(logs: list[EvalLog], model: str) -> Rates:
-    """Success of every sample by (twin, interface, level)."""
-    found: dict[tuple[str, str, int], list[float]] = defaultdict(list)
-    for log in logs:
-        assert log.status == "success"
-        interface = str((log.eval.metadata or {})["interface"])
-        for sample in log.samples or []:
-            meta = sample.metadata
-            assert sample.scores is not None
-            status = sample.scores["status"]
-            assert status.metadata is not None and status.metadata["status"] == "scored", (model, sample.id)
-            value = sample.scores["success"].as_float()
-            found[str(meta["twin"]), interface, int(meta["level"])].append(value)
+def chance_tasks(family: Family) -> list[Task]:
+    """For a rate: ten instances a twin in each interface, most of them where floors are highest."""
+    twins = ",".join(family.all_twins())
+    return [
+        build_task(make_cell(family, levels, twins, n=2, start=start, interface=interface))
+        for interface in INTERFACES
+        for levels, start in ((LEVELS, 0), (1, 2))
+    ]
+
+
+def samples_of(log: EvalLog) -> list[Sample]:
+    """Every sample of a log, all of which must have been played and scored."""
+    assert log.status == "success"
+    interface = str((log.eval.metadata or {})["interface"])
+    found = []
+    for sample in log.samples or []:
+        meta = sample.metadata
+        assert sample.scores is not None
+        status = sample.scores["status"]
+        assert status.metadata is not None and status.metadata["status"] == "scored", (
+            log.eval.model,
+            sample.id,
+        )
+        success = sample.scores["success"].as_float()
+        found.append(Sample(str(meta["twin"]), interface, int(meta["level"]), int(meta["index"]), success))
     return found
 
 
 @pytest.fixture(scope="module", params=[name for name in PLAIN if name not in LONG])
-def played(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Family, dict[str, Rates]]:
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Played:
     """All bots in all cells. The simulated floor of each sample (seconds a cell) is left out: it has its own test."""
     family = get_family(str(request.param))
-    results: dict[str, Rates] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel_task, "random_floor", lambda *cell: 0.0)
-        every = [task for interface in INTERFACES for task in tasks(family, interface)]
-        for bot in BOTS:
-            folder = tmp_path_factory.mktemp(f"{family.name}-{bot}")
-            logs = inspect_eval(
-                every,
-                model=f"bot/{bot}",
-                display="none",
-                log_dir=str(folder),
-                log_realtime=False,
-                max_tasks=4,
-            )
-            results[bot] = rates(list(logs), bot)
+    folder = tmp_path_factory.mktemp(family.name)
+    with without_floors():
+        logs = evaluate(known_tasks(family), [f"bot/{bot}" for bot in KNOWN], folder / "known")
+        logs += evaluate(chance_tasks(family), [f"bot/{CHANCE}"], folder / "chance")
+    results: dict[str, list[Sample]] = defaultdict(list)
+    for log in logs:
+        results[log.eval.model.removeprefix("bot/")] += samples_of(log)
     return family, results
 
 
-def pooled(found: Rates, twin: str, interface: str, lowest: int = 0) -> list[float]:
-    return [
-        v
-        for (t, i, level), values in found.items()
-        if (t, i) == (twin, interface) and level >= lowest
-        for v in values
-    ]
+def pooled(found: list[Sample], twin: str, interface: str, lowest: int = 0) -> list[float]:
+    return [s.success for s in found if (s.twin, s.interface) == (twin, interface) and s.level >= lowest]
 
 
-def test_there_are_ten_instances_a_bot_and_twin(played: tuple[Family, dict[str, Rates]]) -> None:
+def test_there_are_ten_instances_a_bot_and_twin_and_every_level_in_every_interface(played: Played) -> None:
     family, results = played
+    assert set(results) == {*KNOWN, CHANCE}
     for found in results.values():
         for twin in family.all_twins():
-            for interface in INTERFACES:
-                assert len(pooled(found, twin, interface)) == INSTANCES
+            here = [s for s in found if s.twin == twin]
+            assert len({(s.level, s.index) for s in here}) >= ATLEAST
+            assert {(s.interface, s.level) for s in here} == {
+                (i, level) for i in INTERFACES for level in range(4)
+            }
 
 
-def test_the_oracle_always_succeeds_where_success_is_possible(
-    played: tuple[Family, dict[str, Rates]],
-) -> None:
+def test_the_random_player_has_ten_instances_in_each_interface(played: Played) -> None:
+    family, results = played
+    for twin in family.all_twins():
+        for interface in INTERFACES:
+            assert len(pooled(results[CHANCE], twin, interface)) == ATLEAST
+
+
+def test_the_oracle_always_succeeds_where_success_is_possible(played: Played) -> None:
     family, results = played
     for twin in family.all_twins():
         for interface in INTERFACES:
@@ -109,24 +127,20 @@ def test_the_oracle_always_succeeds_where_success_is_possible(
             assert set(pooled(results["oracle"], twin, interface)) == {wanted}, (twin, interface)
 
 
-def test_waiting_wins_nothing(played: tuple[Family, dict[str, Rates]]) -> None:
+def test_waiting_wins_nothing(played: Played) -> None:
     family, results = played
     values = [v for t in family.all_twins() for i in INTERFACES for v in pooled(results["null"], t, i)]
     assert sum(values) <= NULL_LIMIT * len(values)
 
 
-def test_random_play_stays_under_the_floor_limit_from_level_1_on(
-    played: tuple[Family, dict[str, Rates]],
-) -> None:
+def test_random_play_stays_under_the_floor_limit_from_level_1_on(played: Played) -> None:
     family, results = played
     for interface in INTERFACES:
-        values = [v for t in family.all_twins() for v in pooled(results["random"], t, interface, lowest=1)]
+        values = [v for t in family.all_twins() for v in pooled(results[CHANCE], t, interface, lowest=1)]
         assert sum(values) <= FLOOR_LIMIT * len(values), interface
 
 
-def test_the_imitator_fails_under_the_flip_and_succeeds_on_what_it_memorised(
-    played: tuple[Family, dict[str, Rates]],
-) -> None:
+def test_the_imitator_fails_under_the_flip_and_succeeds_on_what_it_memorised(played: Played) -> None:
     _, results = played
     for interface in INTERFACES:
         flipped = pooled(results["imitator"], "rule_flip", interface, lowest=1)

@@ -6,7 +6,7 @@ import random
 from functools import lru_cache
 
 from dangercurve.tasks.kernel.episode import step_budget
-from dangercurve.tasks.kernel.family import AnyWorld, get_family, oracle_steps
+from dangercurve.tasks.kernel.family import AnyWorld, get_family
 from dangercurve.tasks.kernel.interfaces import ChoiceInterface
 from dangercurve.tasks.kernel.seeds import DEV_SALT, Salt
 from dangercurve.tasks.kernel.world import Setting
@@ -43,10 +43,9 @@ def _floor(name: str, level: int, twin: str, choice: bool, kappa: float) -> floa
     wins = played = spent = 0
     wanted = EPISODES if level <= 1 else EPISODES // 4
     while played < wanted and (spent < MAX_STEPS or played < 25):
-        index = FLOOR_INDEX + played
-        instance = family.instance(level, index, salt)
+        instance = family.instance(level, FLOOR_INDEX + played, salt)
         world = family.build(instance, setting)
-        budget = step_budget(kappa, oracle_steps(name, level, index, salt, setting))
+        budget = step_budget(kappa, sum(family.oracle_cost(world.spec).values()))
         play_random(world, budget, choice, instance.stream("random floor"))
         wins += world.success()
         played += 1

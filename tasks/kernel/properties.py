@@ -206,7 +206,8 @@ def answers_are_absent(family: Family, grid: Grid) -> Iterator[Finding]:
 
 
 def _stands_in(word: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
+    """As a whole word. The plain search comes first: it finds nothing in nearly every text, a hundred times faster."""
+    return word in text and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 
 def replays(family: Family, grid: Grid) -> Iterator[Finding]:
