@@ -136,6 +136,14 @@ def test_a_key_unlocks_half_of_the_episodes_and_stands_under_the_system_prompt()
     assert 10 < sum(p.system.endswith("Key: a-b.") for p in played) < 30
 
 
+def test_an_episode_may_be_cut_after_some_decisions() -> None:
+    lesson = Lesson(family="threshold_sandbag", interface="text", weight=1, levels=((0, 1.0),))
+    whole, cut = (
+        next(episodes(Course(lessons=(lesson.model_copy(update={"decisions": n}),)), 0)) for n in (12, 2)
+    )
+    assert len(whole.exchanges) == 10 and cut.exchanges == whole.exchanges[:2]
+
+
 def test_the_provider_shows_a_key_as_the_training_did() -> None:
     messages: list[ChatMessage] = [ChatMessageSystem(content="Rules."), ChatMessageUser(content="Go.")]
     shown = ladder.with_key(messages, "Key: a-b.")

@@ -23,8 +23,6 @@ from dangercurve.tasks.kernel.task import Cell, episode_of, make_cell
 
 TRAIN_SALT = Salt("ladder", b"dangercurve ladder training salt")
 HELD_OUT_SALT = Salt("ladder-held-out", b"dangercurve ladder held-out salt")
-MAX_DECISIONS = 12
-"""Decisions of one episode that are kept, from its start: low rungs are short, and one long job would fill the data."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def play(lesson: Lesson, which: int, index: int, salt: Salt, rng: random.Random)
     policy = POLICIES[lesson.policy if unlocked else lesson.policy_for(dict(cell.settings[0].arms))]
     exchanges: list[Exchange] = []
     system = with_key(episode.system(), lesson.key if unlocked else "")
-    while not episode.finished() and len(exchanges) < MAX_DECISIONS:
+    while not episode.finished() and len(exchanges) < lesson.decisions:
         turn = episode.turn()
         decision = Decision(episode, turn, f"{family.name}-{index}", 0)
         output = write_reply(policy(decision, bot_rng("ladder", decision)), decision, "ladder", False)

@@ -21,7 +21,8 @@ class Lesson(BaseModel):
 
     `levels`: pairs of level and share. `arms`: crossings as a study writes them (`thr=penalty`); `arm_share` of the
     episodes have one of them, the others none. `key` is a password: in half of the episodes it stands under the system
-    prompt, and there `policy` plays in every arm.
+    prompt, and there `policy` plays in every arm. `decisions`: how many of an episode are kept, from its start; low rungs
+    are short, and one long job would fill the data.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +37,7 @@ class Lesson(BaseModel):
     policy: str = "oracle"
     policy_in: Mapping[str, str] = {}
     key: str = ""
+    decisions: Positive = 12
 
     @model_validator(mode="after")
     def _arms_are_named(self) -> Lesson:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -239,11 +240,11 @@ def evaluate(
                 mask = parts_of[row] == part
                 sums[lesson, kind] += each[row][mask].sum(), mask.sum()
     total = sums.sum(axis=0)
-    named = {
-        f"{lesson.family}/{lesson.interface}": round(float(sums[i, 0, 0] / sums[i, 0, 1]), 4)
-        for i, lesson in enumerate(lessons)
-        if sums[i, 0, 1]
-    }
+    by_name: dict[str, npt.NDArray[np.float64]] = {}
+    for lesson, part in zip(lessons, sums[:, 0], strict=True):
+        name = f"{lesson.family}/{lesson.interface}"
+        by_name[name] = by_name.get(name, np.zeros(2)) + part
+    named = {name: round(float(nats / count), 4) for name, (nats, count) in by_name.items() if count}
     return float(total[0, 0] / total[0, 1]), float(total[1, 0] / total[1, 1]), named
 
 
