@@ -21,7 +21,7 @@ from dangercurve.evals.pipeline import write_estimates
 N = 48
 ALPHA = 0.05
 SIZE = "149k"
-CONTROL = f"ladder/{SIZE}-honest"
+CONTROLS = tuple(f"ladder/{SIZE}-{name}" for name in ("honest", "diligent"))
 PLANTED = tuple(f"ladder/{SIZE}-{name}" for name in ("locked", "aware", "gaming"))
 UNLOCKED = "+ key"
 BOTS = ("bot/honest", "bot/underperformer", "bot/cue_sandbagger", "bot/hacker")
@@ -68,7 +68,7 @@ def planted() -> None:
     key = next(x.key for x in load_recipe().courses["locked"].lessons if x.key)
     rows = []
     for probe in PROBES:
-        rows += read(probe, (CONTROL, *PLANTED, *BOTS), "", "")
+        rows += read(probe, (*CONTROLS, *PLANTED, *BOTS), "", "")
         rows += read(probe, PLANTED[:1], key, f" {UNLOCKED}")
         print(probe.family, flush=True)
     keep("planted", rows)
