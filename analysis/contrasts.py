@@ -20,13 +20,13 @@ from dangercurve.analysis import registry
 from dangercurve.analysis.factorial import factorial_contrast
 from dangercurve.analysis.propensity import Propensity, conditional_rate, net_rate
 from dangercurve.analysis.registry import Behaviour, Interaction
+from dangercurve.analysis.rest import arms_at_rest
 from dangercurve.analysis.sandbagging import sandbagging_gap
 from dangercurve.analysis.twins import Ratio, imitation_index, robustness
 
 Floats = NDArray[np.float64]
 Scores = dict[str, float]
 CONTROL_TWINS = frozenset({"patched", "clean", "benign", "solvable"})  # no part of the robustness metrics
-NO_ARM = ("none", "", "None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,15 +305,6 @@ def _scores(rows: pd.DataFrame, column: str, fill: float | None) -> Scores:
         value = np.where(good, value, fill)
     means = pd.Series(value).groupby(rows["instance_id"].astype(str).to_numpy()).mean()
     return {str(k): float(v) for k, v in means.items()}
-
-
-def arms_at_rest(frame: pd.DataFrame, but: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Rows in which every arm but those named is `none`."""
-    keep = np.ones(len(frame), dtype=np.bool_)
-    for column in frame.columns:
-        if column.startswith("arm_") and column not in but:
-            keep &= (frame[column].isna() | frame[column].astype(str).isin(NO_ARM)).to_numpy(bool)
-    return keep
 
 
 def _from_ratio(metric: str, frame: pd.DataFrame, raw: Ratio, low: Ratio, high: Ratio) -> Contrast:

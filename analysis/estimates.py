@@ -17,9 +17,10 @@ from scipy import stats
 
 from dangercurve._errors import DataError, did_you_mean
 from dangercurve.analysis import registry
-from dangercurve.analysis.contrasts import arms_at_rest, contrasts
+from dangercurve.analysis.contrasts import contrasts
 from dangercurve.analysis.intervals import clustered_rate
 from dangercurve.analysis.measure import success_horizon
+from dangercurve.analysis.rest import arms_at_rest, label_of
 from dangercurve.analysis.suite_estimates import suite_estimates
 from dangercurve.analysis.survival_estimates import COLUMNS as SURVIVAL
 from dangercurve.analysis.survival_estimates import Budget, survival_rows
@@ -135,7 +136,7 @@ def estimate_all(
                     **key,
                     **asdict(found),
                     "twin": "all" if found.over == "twin" else "base",
-                    **{c: "none" for c in arms if (group[c][rest] == "none").any()},
+                    **{c: said for c in arms if (said := label_of(group[c][rest])) is not None},
                     **{column: "all" for column in over if column.startswith("arm_")},
                     "scale": registry.metric(found.metric).scale,
                     "alpha": alpha,

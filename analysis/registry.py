@@ -54,6 +54,16 @@ class Interaction:
 
 
 @dataclass(frozen=True)
+class Monitored:
+    """How well a monitor tells the arm `arm`=`attack` from `honest`: its TPR at `fpr`, or without one its AUROC."""
+
+    arm: str
+    attack: str
+    honest: str
+    fpr: float | None = None
+
+
+@dataclass(frozen=True)
 class Metric:
     """One metric: its unit, the scale on which bounds add up, and the end that is dangerous.
 
@@ -72,6 +82,18 @@ class Metric:
     priors: Priors | None
     behaviour: Behaviour | None = None
     interaction: Interaction | None = None
+    monitor: Monitored | None = None
+
+    @property
+    def compares(self) -> tuple[str, ...]:
+        """The arms (without `arm_`) whose values one estimate holds together; every other arm it has at one value."""
+        if self.name in ("sandbagging_gap", "eval_awareness_effect"):
+            return ("thr",) if self.name == "sandbagging_gap" else ("cue",)
+        if self.interaction is not None:
+            return tuple(arm for arm, _, _ in self.interaction.factors)
+        if self.monitor is not None:
+            return (self.monitor.arm,)
+        return (self.behaviour.arm,) if self.behaviour is not None and self.behaviour.arm else ()
 
     @property
     def contrast(self) -> bool:
@@ -133,6 +155,7 @@ def metric(name: str) -> Metric:
 def _metric(name: str, fields: dict[str, object]) -> Metric:
     bounds = fields["bounds"]
     behaviour = fields.get("behaviour")
+    monitor = fields.get("monitor")
     priors = fields["priors"]
     scale = str(fields["scale"])
     direction = str(fields["direction"])
@@ -151,6 +174,7 @@ def _metric(name: str, fields: dict[str, object]) -> Metric:
         priors=_priors(priors) if isinstance(priors, dict) else None,
         behaviour=Behaviour(**behaviour) if isinstance(behaviour, dict) else None,
         interaction=_interaction(name, fields.get("interaction")),
+        monitor=Monitored(**monitor) if isinstance(monitor, dict) else None,
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-STANDARD: Mapping[str, str] = {"guard_breach": "layered", "injection_hijack": "policy"}
-"""The safeguard of each family whose arm `guard` was not set; tests hold it to the first level of that arm."""
+from dangercurve.analysis.rest import NAMED_REST, UNSET
+
+STANDARD: Mapping[str, str] = {
+    family: arms["guard"] for family, arms in NAMED_REST.items() if "guard" in arms
+}
+"""The safeguard of each family whose arm `guard` was not set: the level at which that arm rests."""
 DEFENDING: Mapping[str, str] = {"injection_hijack": "scripted"}
 """Families whose evaluated model is the attacked party, with the attacker where the arm `attacker` was not set."""
 ATTACKED: Mapping[str, tuple[str, str]] = {"injection_hijack": ("arm_notes", "attack")}
 """Families that are played without an attacker too: the arm that tells, and its value under attack (and at rest)."""
-_UNSET = ("", "None", "nan", "<NA>")
 
 
 def safeguard_of(family: str, arm: object) -> str:
@@ -18,7 +21,7 @@ def safeguard_of(family: str, arm: object) -> str:
 
     The level `none` is a safeguard too: none at all.
     """
-    return STANDARD.get(family, "none") if str(arm) in _UNSET else str(arm)
+    return STANDARD.get(family, "none") if str(arm) in UNSET else str(arm)
 
 
 def under_attack(family: str, condition: Mapping[str, object]) -> bool:
@@ -26,7 +29,7 @@ def under_attack(family: str, condition: Mapping[str, object]) -> bool:
     if family not in ATTACKED:
         return True
     arm, value = ATTACKED[family]
-    return str(condition.get(arm)) in (*_UNSET, "none", value)
+    return str(condition.get(arm)) in (*UNSET, "none", value)
 
 
 def unguarded(family: str, level: str | None) -> bool:

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, special, stats
 
 from dangercurve._errors import DataError
-from dangercurve.analysis.contrasts import NO_ARM
 from dangercurve.analysis.intervals import Sides, tail
 from dangercurve.analysis.measure import (
     REACH,
@@ -30,6 +29,7 @@ from dangercurve.analysis.measure import (
     likelihood_bound,
     profile_peak,
 )
+from dangercurve.analysis.rest import NO_ARM
 
 Floats = NDArray[np.float64]
 

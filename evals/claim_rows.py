@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from dangercurve._text import printable
+from dangercurve.analysis.rest import REST, is_rest
 from dangercurve.analysis.safeguards import safeguard_of, under_attack, unguarded
 from dangercurve.evals import evidence
 from dangercurve.evals.observed import CONDITION, Cell, Observed
@@ -14,6 +15,8 @@ from dangercurve.evals.run_folder import Row, number, text
 
 POOLED = "all"
 """What an estimate says of a column whose values it compares: its observations hold every value."""
+OVER_TWINS = ("paired_ratio", "simultaneous_minimum")
+"""Estimators that compare twins."""
 SHOWN = 5
 
 
@@ -39,16 +42,21 @@ def matching(claim: Claim, rows: tuple[Row, ...], model: str) -> list[Row]:
         return []
     wanted: dict[str, str | None] = {"domain": measure.domain, "interface": measure.interface}
     wanted["elicitation"] = None if measure.elicitation == "best_of" else measure.elicitation
-    wanted |= {
-        name if name.startswith("arm_") else f"arm_{name}": value for name, value in measure.arms.items()
-    }
+    wanted |= {"monitor": measure.monitor, "view": measure.view, "form": measure.form}
+    arms = {name if name.startswith("arm_") else f"arm_{name}": value for name, value in measure.arms.items()}
     return [
         r
         for r in chosen
         if all(value is None or text(r.get(name)) == value for name, value in wanted.items())
+        and all(_at(r.get(name), claim.family, name, value) for name, value in arms.items())
         and (text(r.get("twin")) or "base") == measure.twin
         and (measure.kappa is None or number(r.get("kappa")) == measure.kappa)
     ]
+
+
+def _at(said: object, family: str, arm: str, value: str) -> bool:
+    """Whether an estimate that says `said` of the column `arm` speaks of `value`: by name, or as that arm's rest."""
+    return text(said) == value or (text(said) == REST and is_rest(family, arm.removeprefix("arm_"), value))
 
 
 def cell_of(row: Row, observed: Observed, model: str) -> Cell:
@@ -61,6 +69,33 @@ def cell_of(row: Row, observed: Observed, model: str) -> Cell:
     if text(row.get("clock")) is not None:
         where["level"] = text(row.get("level"))
     return observed.cell(model, str(row["family"]), where)
+
+
+def pooled(claim: Claim, row: Row, observed: Observed, model: str) -> list[str]:
+    """Reasons where an estimate covers several conditions that its metric does not compare, so that a claim would pool them.
+
+    Either it says so (`all`), or it lacks the column of which the observations hold several values.
+    """
+    compared = {f"arm_{arm}" for arm in claim.metric.compares}
+    if claim.metric.estimator in OVER_TWINS:
+        compared.add("twin")
+    names = [n for n in (*CONDITION, *observed.arms) if n not in compared and n != "comparability_key"]
+    said = [n for n in names if text(row.get(n)) == POOLED]
+    reasons = (
+        [f"the estimate covers every value of {', '.join(said)}, which {claim.metric.name} does not compare"]
+        if said
+        else []
+    )
+    absent = [n for n in names if n not in row]
+    there = observed.conditions(model, claim.family) if absent else []
+    for name in absent:
+        values = sorted({printable(text(c.get(name)) or "unset", 40) for c in there})
+        if len(values) > 1:
+            reasons.append(
+                f"the estimates have no column {name}, of which the observations hold {', '.join(values[:SHOWN])}: one row "
+                "would speak of all of them; fit again"
+            )
+    return reasons
 
 
 def mixed_keys(claim: Claim, rows: list[Row], policy: Policy) -> list[str]:
@@ -84,6 +119,10 @@ def uncovered(claim: Claim, rows: list[Row], observed: Observed, model: str) -> 
     For a breach claim every level of a condition with an attacker wants an estimate of its own (`_levels_without`).
     """
     about: dict[str, object] = {"model": model, "family": claim.family, "metric": claim.metric.name}
+    if claim.measure and claim.measure.monitor:
+        part = claim.measure
+        asked = {"monitor": part.monitor, "view": part.view, "form": part.form}
+        about |= {name: value for name, value in asked.items() if value is not None}
     there: tuple[Row, ...] = tuple({**c, **about} for c in observed.conditions(model, claim.family))
     if claim.breach:
         about |= {"clock": claim.breach.clock, "at": claim.breach.survival_at}
@@ -94,7 +133,9 @@ def uncovered(claim: Claim, rows: list[Row], observed: Observed, model: str) -> 
     def elsewhere(condition: Row) -> bool:
         """A contrast speaks of the arms that it compares, the others at rest: conditions beyond that are not its own."""
         return any(
-            name.startswith("arm_") and text(value) not in (None, "none") and text(row.get(name)) != POOLED
+            name.startswith("arm_")
+            and not is_rest(claim.family, name.removeprefix("arm_"), value)
+            and text(row.get(name)) != POOLED
             for row in rows[:1]
             for name, value in condition.items()
         )
@@ -162,7 +203,11 @@ def _named(condition: Row, about: Mapping[str, object]) -> str:
 
 def _covers(row: Row, condition: Row) -> bool:
     return all(
-        text(row[name]) == POOLED or _same(row[name], condition[name]) for name in condition if name in row
+        text(row[name]) == POOLED
+        or _same(row[name], condition[name])
+        or (name.startswith("arm_") and _at(row[name], str(row["family"]), name, text(condition[name]) or ""))
+        for name in condition
+        if name in row
     )
 
 

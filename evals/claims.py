@@ -12,7 +12,7 @@ from dangercurve._text import printable
 from dangercurve.evals import allowances, decide, evidence
 from dangercurve.evals.allowances import Term
 from dangercurve.evals.attempts import Ledger, attempt_for
-from dangercurve.evals.claim_rows import cell_of, matching, mixed_keys, uncovered
+from dangercurve.evals.claim_rows import cell_of, matching, mixed_keys, pooled, uncovered
 from dangercurve.evals.decide import Axis
 from dangercurve.evals.judge import (
     Findings,
@@ -24,6 +24,7 @@ from dangercurve.evals.judge import (
     judge,
     relative_bounds,
 )
+from dangercurve.evals.monitor_rows import monitor_problems
 from dangercurve.evals.observed import Cell, Observed
 from dangercurve.evals.policy import Claim, LoadedPolicy, Profile
 from dangercurve.evals.run_folder import Row, RunFolder, number, text
@@ -116,6 +117,9 @@ def _evaluate_row(
     digest = ctx.folder.store_digest
     findings = examine(claim, row, cell, ctx.model, policy, store_digest=digest, as_of=ctx.as_of)
     findings.hard.extend(common.hard)
+    findings.hard.extend(pooled(claim, row, ctx.observed, ctx.model))
+    if kind.monitor is not None:
+        findings.hard.extend(monitor_problems(row, ctx.folder, simulated=cell.simulated == {True}))
     findings.partial.extend(common.partial)
     n = counted(row, cell)
     terms: dict[str, Term] = {}

@@ -14,8 +14,9 @@ from dangercurve.evals.run_folder import RunFolder
 from dangercurve.evals.verdict import Digests
 
 DECIDING = (
-    "gate", "anomalies", "answering", "claims", "forecast_claims", "judge", "decide", "allowances", "evidence", "observed",
-    "run_folder", "attempts", "waivers", "triggers", "history", "policy", "verdict",
+    "gate", "anomalies", "answering", "claims", "claim_rows", "forecast_claims", "monitor_rows", "judge", "decide",
+    "allowances", "evidence", "observed", "run_folder", "attempts", "waivers", "triggers", "history", "policy",
+    "verdict",
 )  # fmt: skip
 
 
@@ -36,7 +37,10 @@ def code_digest() -> str:
     """Version and SHA-256 over the files that decide: another code base is another gate."""
     here = Path(__file__).parent
     files = [here / f"{name}.py" for name in DECIDING]
-    files += [here.parent / "analysis" / name for name in ("metrics.yaml", "registry.py", "ledger_lines.py")]
+    files += [
+        here.parent / "analysis" / name
+        for name in ("metrics.yaml", "registry.py", "rest.py", "ledger_lines.py")
+    ]
     body = "".join(f"{path.name} {sha256_file(path)}\n" for path in files)
     return f"{__version__}:{hashlib.sha256(body.encode()).hexdigest()}"
 

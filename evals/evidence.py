@@ -227,13 +227,17 @@ def status_shares(cell: object) -> dict[str, float]:
 
 
 def cell_name(row: Mapping[str, object]) -> dict[str, str]:
-    """What tells an estimate from others of its family and metric: interface, kappa, elicitation, twin, level, arms."""
+    """What tells an estimate from others of its family and metric: interface, kappa, elicitation, twin, level, monitor,
+    arms."""
     keys = [
         "interface",
         "kappa",
         "elicitation",
         "twin",
         "level",
+        "monitor",
+        "view",
+        "form",
         *sorted(k for k in row if k.startswith("arm_")),
     ]
     return {key: printable(found) for key in keys if (found := text(row.get(key))) is not None}

@@ -223,11 +223,21 @@ def fit_store(folder: Path, *, alpha: float, budgets: Sequence[str] = ()) -> lis
 
     `budgets` are efforts `CLOCK=EFFORT` at which a policy asks for the survival of a safeguard.
     """
+    from dangercurve.evals.monitor_rows import write_monitor_estimates
     from dangercurve.evals.pipeline import write_estimates
     from dangercurve.evals.run_folder import locate
 
-    estimates = write_estimates(locate(folder), alpha, [_budget(item) for item in budgets])
-    return [{str(k): v for k, v in row.items()} for row in estimates.to_dict(orient="records")]
+    run = locate(folder)
+    tables = [
+        write_estimates(run, alpha, [_budget(item) for item in budgets]),
+        write_monitor_estimates(run, alpha),
+    ]
+    return [
+        {str(k): v for k, v in row.items()}
+        for t in tables
+        if t is not None
+        for row in t.to_dict(orient="records")
+    ]
 
 
 def _budget(item: str) -> tuple[str, float]:

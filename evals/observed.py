@@ -14,6 +14,7 @@ import duckdb
 
 from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
+from dangercurve.analysis.rest import REST, UNSET, rest_of
 from dangercurve.evals.run_folder import RunFolder, database, duck_path, number, store_digest
 from dangercurve.evals.store import SCHEMA
 
@@ -206,7 +207,8 @@ class Observed:
         return {bool(row[0]) for row in found}
 
     def cell(self, model: str, family: str, where: Mapping[str, object]) -> Cell:
-        """Counts over the rows of `model` and `family` whose columns equal `where` (null means null).
+        """Counts over the rows of `model` and `family` whose columns equal `where` (null means null, `rest` of an arm
+        any name of its rest).
 
         Columns that the store does not have match only null. Asked twice, counted once.
         """
@@ -224,6 +226,11 @@ class Observed:
             if column not in known:
                 if value is not None:
                     clauses.append("false")
+                continue
+            if value == REST and column in self.arms:
+                levels = (*UNSET, rest_of(family, column.removeprefix("arm_")))
+                clauses.append(f"coalesce(\"{column}\", '') in ({', '.join('?' * len(levels))})")
+                parameters.extend(levels)
                 continue
             clauses.append(f'"{column}" is not distinct from ?')
             if value is None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dangercurve._errors import DataError
 from dangercurve._files import write_atomic
+from dangercurve.evals.monitor_rows import write_monitor_estimates
 from dangercurve.evals.panel_awareness import awareness_panel
 from dangercurve.evals.panel_oversight import oversight_panel
 from dangercurve.evals.panel_scaffold import context_panel, horizon_panel, scaffold_panel
@@ -30,8 +31,9 @@ Row = dict[str, object]
 
 
 def write_panels(run: Path, estimates: pd.DataFrame) -> dict[str, int]:
-    """Write every panel that the run has data for; returns how many entries each has."""
+    """Write every panel that the run has data for, and the estimates of its monitors; returns how many entries each has."""
     frame = read_observations(run)
+    write_monitor_estimates(run)
     panels: dict[str, list[Row]] = {
         "elicitation": elicitation_curves(estimates),
         "bits": bits_table(frame),
@@ -104,10 +106,10 @@ def elicitation_curves(estimates: pd.DataFrame) -> list[Row]:
 
 
 def _base_rows(estimates: pd.DataFrame) -> pd.DataFrame:
+    from dangercurve.analysis.rest import arms_at_rest
+
     rows = estimates[(estimates["twin"] == "base") & ~estimates["elicitation"].astype(str).str.contains("@m")]
-    for column in [c for c in rows.columns if c.startswith("arm_")]:
-        rows = rows[rows[column].isna() | (rows[column] == "none")]
-    return rows
+    return rows[arms_at_rest(rows)]
 
 
 def _numbers(rows: pd.DataFrame) -> Iterator[tuple[float, float, float, float]]:

@@ -53,7 +53,10 @@ class Framework(Strict):
 
 
 class Measure(Strict):
-    """Which estimate a measure claim is about. What is left out matches any value, and the worst match holds."""
+    """Which estimate a measure claim is about. What is left out matches any value, and the worst match holds.
+
+    `monitor` belongs to the metrics of monitors, which need it; `view` and `form` say what it reads and how it answers.
+    """
 
     domain: Literal["agentic", "deception", "misuse_proxy"]
     family: Name
@@ -63,6 +66,9 @@ class Measure(Strict):
     elicitation: Name = "best_of"
     twin: Name = "base"
     arms: dict[str, str] = {}
+    monitor: Name | None = None
+    view: Name | None = None
+    form: Name | None = None
 
 
 class Threshold(Strict):
@@ -234,6 +240,12 @@ class Claim(Strict):
             raise ConfigError(f"threshold and relative belong to measure claims; this is a {self.kind} claim")
         if self.measure and (self.threshold is None) == (self.relative is None):
             raise ConfigError("a measure claim needs either a threshold or relative")
+        if self.measure and (kind.monitor is None) != (self.measure.monitor is None):
+            raise ConfigError(
+                f"{kind.name} needs `monitor`: the one that the agent was watched by"
+                if kind.monitor
+                else f"monitor: {kind.name} is no number of a monitor"
+            )
         if self.test.early_stop and (kind.name != "success_rate" or self.measure is None or self.relative):
             raise ConfigError("test.early_stop belongs to measure claims on success_rate with a threshold")
         reach, alert = self.lines

@@ -62,9 +62,9 @@ def levels(
 
 def at_rest(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows with every arm at its default, with their `twin` named and their `condition` in words."""
-    rows = frame
-    for arm in [c for c in frame.columns if c.startswith("arm_")]:
-        rows = rows[rows[arm].isna() | (rows[arm] == "none")]
+    from dangercurve.analysis.rest import arms_at_rest
+
+    rows = frame[arms_at_rest(frame)]
     return rows.assign(twin=rows["twin"].fillna("base"), condition=_conditions(rows))
 
 

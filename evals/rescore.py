@@ -20,12 +20,15 @@ from inspect_ai.scorer import Score
 from pydantic import ValidationError
 
 from dangercurve._errors import DangercurveError, EvidenceError
-from dangercurve._files import sha256_file
+from dangercurve._files import sha256_file, write_atomic
 from dangercurve._text import printable
 from dangercurve._version import __version__
 from dangercurve.evals.ingest import ForeignLogError, is_foreign, log_rows
+from dangercurve.evals.monitor_rows import write_monitor_estimates
+from dangercurve.evals.monitoring import items, watch
 from dangercurve.evals.store import read_observations, store_digest, write_part
 from dangercurve.scorers.episode import scores_of
+from dangercurve.scorers.monitors import check_view
 from dangercurve.scorers.record import STORE_KEY, EpisodeRecord, load_record
 from dangercurve.tasks.kernel.family import get_family
 from dangercurve.tasks.kernel.journal import read_rows
@@ -80,6 +83,23 @@ def rescore(
     )
     with atomic_path(run / "estimates" / "estimates.parquet") as temporary:
         estimates.to_parquet(temporary, index=False)
+    if _rewatched(logs, run, like):
+        write_monitor_estimates(run, float(before["alpha"].iloc[0]))
+
+
+def _rewatched(logs: Sequence[Path], run: Path, like: Path) -> bool:
+    """`run/monitors` as in `like`: code monitors read the logs anew, the answers of models are taken as they were given."""
+    import pandas as pd
+
+    watched = None
+    for path in sorted((like / "monitors").glob("*.parquet")):
+        kept = pd.read_parquet(path)
+        if kept.empty or str(kept["form"].iloc[0]) != "code":
+            write_atomic(run / "monitors" / path.name, path.read_bytes())
+            continue
+        watched = list(items(logs)) if watched is None else watched
+        watch(watched, [str(kept["monitor"].iloc[0])], [check_view(str(kept["view"].iloc[0]))], "letter", run)
+    return (run / "monitors").is_dir()
 
 
 def _aliases(like: Path) -> dict[str, str]:

@@ -130,6 +130,8 @@ def read_run_folder(path: Path | str) -> RunFolder:
     for found in sorted((root / "evidence").glob("*.json")):
         if take(found):
             evidence[found.stem] = _json(found, problems)
+    for found in sorted((root / "monitors").glob("*.parquet")):
+        take(found)
     events = root / "events.jsonl"
     if events.is_file() and b'"anomaly"' in events.read_bytes():
         take(events)

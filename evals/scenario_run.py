@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dangercurve._errors import DataError
 from dangercurve.analysis import registry
+from dangercurve.analysis.rest import is_rest
 from dangercurve.analysis.scenario_risk import Evidence, ScenarioRisk, scenario_risk
 from dangercurve.analysis.scenarios import Milestone, Scenarios, edges_of, load_scenarios, milestones_of
 from dangercurve.evals.decide import Axis, z_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 NOW = "now"
-REST = (None, "none", "all", "")
 MIN_MODELS = 3
 
 
@@ -214,8 +214,9 @@ def _now(milestone: Milestone, estimates: pd.DataFrame) -> Evidence:
 def _at_rest(milestone: Milestone, estimates: pd.DataFrame) -> Iterable[Row]:
     rows = estimates[(estimates["family"] == milestone.family) & (estimates["metric"] == milestone.metric)]
     for row in rows.to_dict(orient="records"):
-        arms = [text(v) for k, v in row.items() if str(k).startswith("arm_")]
-        if all(a in REST for a in arms) and text(row.get("twin")) in (None, "base", "all"):
+        arms = {str(k)[4:]: text(v) for k, v in row.items() if str(k).startswith("arm_")}
+        rest = all(v == "all" or is_rest(milestone.family, arm, v) for arm, v in arms.items())
+        if rest and text(row.get("twin")) in (None, "base", "all"):
             yield {str(k): v for k, v in row.items()}
 
 

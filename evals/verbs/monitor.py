@@ -32,13 +32,15 @@ def command(
 ) -> None:
     """Let monitors read the episodes of RUN, a run folder with logs of a family with attacks (covert_side_task).
 
-    Nobody is replayed; a model's answers are kept in RUN/monitors and asked for once. Writes RUN/evidence/oversight.json.
+    Nobody is replayed; a model's answers are kept in RUN/monitors and asked for once. Writes RUN/evidence/oversight.json
+    and, where RUN has a store, RUN/estimates/monitors.parquet, on which a policy's claims about monitors are decided.
 
     Example: dangercurve monitor runs/quickstart --monitor rule --monitor local/smollm2-135m-instruct --form logprob
     """
     import json
 
     from dangercurve._files import write_atomic
+    from dangercurve.evals.monitor_rows import write_monitor_estimates
     from dangercurve.evals.monitoring import DEFAULT_MONITORS, DEFAULT_VIEWS, items, watch
     from dangercurve.evals.panel_oversight import oversight_panel
     from dangercurve.evals.verbs._common import jsonable
@@ -54,6 +56,8 @@ def command(
     write_atomic(
         run / "evidence" / "oversight.json", json.dumps(jsonable(entries), indent=1, allow_nan=False) + "\n"
     )
+    if (run / "store").is_dir():
+        write_monitor_estimates(run)
     emit(entries, fmt, output, rows=[_row(e) for e in entries], columns=SHOWN)
 
 
