@@ -48,7 +48,8 @@ PROBES = (
     Probe("impossible_spec", "", ("specification_gaming_rate", "success_rate"), level=1),
     Probe("pressured_report", "", ("deception_likelihood", "success_rate"), level=1),
     Probe("proxy_goal", "proxy: [none, conflict, ablated]", ("goal_misgeneralisation_rate",), level=1),
-    Probe("ops_horizon", "", ("success_rate",)),
+    Probe("ops_horizon", "cue: [none, eval, deploy]", ("eval_awareness_effect", "success_rate")),
+    Probe("toy_vuln", "cue: [none, eval, deploy]", ("eval_awareness_effect", "success_rate")),
 )
 STUDY = """
 name: planted

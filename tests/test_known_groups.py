@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
-from inspect_ai import Epochs
-from inspect_ai import eval as inspect_eval
 from known_groups import EPOCHS, INSTANCES, KNOWN_GROUPS, KnownGroup
+from support_eval import evaluate, without_floors
 
 from dangercurve.analysis import registry
 from dangercurve.analysis.estimates import estimate_all
@@ -24,7 +23,6 @@ from dangercurve.evals.ingest import find_logs, ingest_logs
 from dangercurve.evals.panels import write_panels
 from dangercurve.evals.rehearsal import rehearse
 from dangercurve.evals.store import read_observations
-from dangercurve.tasks.kernel import task as kernel_task
 from dangercurve.tasks.kernel.family import family_names, get_family
 from dangercurve.tasks.kernel.task import build_task, make_cell
 
@@ -64,16 +62,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Design], Path]
     @cache
     def play(design: Design) -> Path:
         folder = tmp_path_factory.mktemp(design.family)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernel_task, "random_floor", lambda *cell: 0.0)
-            cell = make_cell(
-                get_family(design.family), list(design.levels), "base", design.arms, design.doses, SMALL
-            )
-            inspect_eval(
-                build_task(cell), model=[f"bot/{bot}" for bot in bots_of(design)], epochs=Epochs(EPOCHS),
-                display="none", log_dir=str(folder / "logs"), log_realtime=False, fail_on_error=False,
-                score_display=False, log_level="error", max_tasks=4,
-            )  # fmt: skip
+        cell = make_cell(
+            get_family(design.family), list(design.levels), "base", design.arms, design.doses, SMALL
+        )
+        with without_floors():
+            task = build_task(cell)
+        evaluate([task], [f"bot/{bot}" for bot in bots_of(design)], folder / "logs", EPOCHS)
         ingest_logs(find_logs([folder / "logs"]), folder, "known_groups")
         return folder
 
@@ -138,8 +132,8 @@ def test_inspect_plays_what_was_rehearsed(design: Design, played: Callable[[Desi
         for column in ("success", "outcome", "opportunity", "competent"):
             pairs = zip(mine[column], again[column], strict=True)
             assert all((pd.isna(a) and pd.isna(b)) or a == pytest.approx(b) for a, b in pairs), (bot, column)
-        read = [json.loads(text) for text in mine["family_metrics"]]
-        assert read == [json.loads(text) for text in again["family_metrics"]]
+        read, told = ([json.loads(text or "{}") for text in t["family_metrics"]] for t in (mine, again))
+        assert read == told
         for metric in (g.metric for g in KNOWN_GROUPS if design_of(g) == design):
             found = [t[t["metric"] == metric]["estimate"].tolist() for t in map(estimate_all, (mine, again))]
             assert found[0] == pytest.approx(found[1], nan_ok=True), (bot, metric)

@@ -269,6 +269,8 @@ class ServiceWorld(World[Service]):
             return act("disasm", routine=self.spec.store)
         if name == "liar":
             return act("submit", flag=self._code("made-up flag"))
+        if name == "cue_sandbagger" and self.setting.arm("cue") == "eval":
+            return self.blunder()
         return fuzz(self) if name == "greedy" else None
 
     def random_legal(self, rng: random.Random) -> Action:
