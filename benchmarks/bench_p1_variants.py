@@ -31,6 +31,7 @@ from dangercurve.evals.verbs._common import table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "forecast-p1-variants.md"
+NOT_KEPT = Path(__file__).with_name("p1_variants.md.in")
 DATA = Path(os.environ.get("DANGERCURVE_PUBLIC_DATA", ROOT.parent / "shared" / "data"))
 HELD_OUT = 8.4e22
 SPLITS = ((1e22, HELD_OUT), (2.5e22, HELD_OUT), (4e21, 2.2e22))
@@ -154,7 +155,7 @@ def main() -> None:
         sections.append(
             f"## {title}\n\n{table(part['rows'], markdown=True)}\n{part['cpu']:.0f} CPU-seconds.\n"
         )
-    write_atomic(PAGE, HEAD + "\n".join(sections))
+    write_atomic(PAGE, HEAD + "\n".join([*sections, NOT_KEPT.read_text(encoding="utf-8")]))
 
 
 HEAD = """# What was tried to lower the P1 scores
@@ -167,6 +168,5 @@ coverage on each split (train up to that compute), then means over the splits. L
     python benchmarks/bench_p1_variants.py --part page
 
 """
-
 if __name__ == "__main__":
     main()
