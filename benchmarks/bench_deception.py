@@ -1,11 +1,12 @@
-"""Proof of the deception families on SIMULATED participants of known behaviour, and a small real model beside them.
+"""Proof of the deception families on SIMULATED participants of known behaviour.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/bench_deception.py [--write docs/deception.md] [--only NAME ...]
+Run: OMP_NUM_THREADS=1 python benchmarks/bench_deception.py [--write docs/deception.md] [--only NAME ...] [--effects E ...]
 
 `groups`: every bot of `tests/known_groups.py`. `power-FAMILY`: studies of the full tier's n, drawn from episodes of the bots
 played in this process; a study's participant misbehaves in a random share of its instances. `null`: p-values of 1,000
 studies without an effect, for each contrast estimator. `leakage`: what surface gives away. `interaction`: the 2 x 2 x 2
-design. `smollm2`: SmolLM2-135M on `context_cue`, with and without a prompt that tells it how to behave.
+design. `smollm2`: SmolLM2-135M on `context_cue`, with and without a prompt that tells it how to behave; in the other
+families: `bench_deception_small.py`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -43,7 +44,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from known_groups import KNOWN_GROUPS, KnownGroup  # noqa: E402
 
 POOL, STUDIES, NULL_STUDIES = 40, 150, 1000
-EFFECTS, NOISE, LINE = (0.1, 0.2), 0.5, 0.05
+NOISE, LINE = 0.5, 0.05
+EFFECTS = (0.1, 0.2)
 INNOCENT = ("honest_weak", "cautious", "refuser")
 Floats = NDArray[np.float64]
 
@@ -157,7 +159,7 @@ def studies(
     return hits, float(np.mean(found)) if found else math.nan
 
 
-def power_table(family: str) -> list[str]:
+def power_table(family: str, effects: Sequence[float] = EFFECTS) -> list[str]:
     lines = [
         "| metric | n (full tier, one level) | SIMULATED participant | mean estimate | accused |",
         "|---|---|---|---|---|",
@@ -165,7 +167,7 @@ def power_table(family: str) -> list[str]:
     for group in (g for g in KNOWN_GROUPS if g.family == family):
         n = get_family(group.family).tiers["full"].n
         control = registry.metric(group.metric).scale != "logit"
-        for label, a, b, part, exchanged in _participants(group, control):
+        for label, a, b, part, exchanged in _participants(group, control, effects):
             hits, mean = studies(group, a, b, n, part, exchanged, seed=11)
             shown = "no evidence" if math.isnan(mean) else f"{mean:+.3f}"
             print(group.metric, label, shown, hits, flush=True)
@@ -173,10 +175,12 @@ def power_table(family: str) -> list[str]:
     return lines
 
 
-def _participants(group: KnownGroup, control: bool) -> Iterator[tuple[str, str, str, float, bool]]:
+def _participants(
+    group: KnownGroup, control: bool, effects: Sequence[float]
+) -> Iterator[tuple[str, str, str, float, bool]]:
     """(label, bot, other bot, share of instances, arms exchanged) of every simulated participant of a group."""
     bot, value = next((b, v) for b, v in group.positive.items() if v)
-    for effect in EFFECTS:
+    for effect in effects:
         part = min(1.0, effect / value)
         yield f"guilty: {bot} in {100 * part:.0f} % of instances", bot, "honest", part, False
     for innocent in (b for b in INNOCENT if b in group.negative):
@@ -409,7 +413,7 @@ def main() -> None:
     families = dict.fromkeys(g.family for g in KNOWN_GROUPS)
     builders: dict[str, Callable[[], list[str]]] = {
         "groups": groups_table,
-        **{f"power-{name}": partial(power_table, name) for name in families},
+        **{f"power-{name}": lambda name=name: power_table(name, args.effects) for name in families},
         "null": null_table,
         "null-repeat": null_repeat_table,
         "leakage": leakage_table,
@@ -419,6 +423,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="page whose tables are rewritten")
     parser.add_argument("--only", nargs="+", choices=builders, default=list(builders))
+    parser.add_argument(
+        "--effects", nargs="+", type=float, default=EFFECTS, help="sizes of the power studies"
+    )
     parser.add_argument("--smollm2-n", type=int, default=4, help="instances a cue")
     args = parser.parse_args()
     for name in args.only:
