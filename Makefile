@@ -38,7 +38,7 @@ lint: setup
 
 test: lint
 	@echo "== tests ($(WORKERS) workers)"
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 15
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 40
 
 docs: setup
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs

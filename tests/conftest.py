@@ -16,14 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session", autouse=True)
 def cheap_harness() -> Iterator[None]:
     """Two costs of an eval that no claim rests on: most runs of the garbage collector, and the tables of results that
-    Inspect lays out for a console that shows nothing (.15 s a log). Where an Inspect has no such name it only costs."""
+    Inspect lays out for a console that shows nothing (.15 s a log). An Inspect without that name costs more, no test."""
     before = gc.get_threshold()
     gc.set_threshold(200_000, 20, 100)
     with pytest.MonkeyPatch.context() as patch:
-        if (
-            "inspect_ai" in sys.modules
-        ):  # collected tests have imported it, or nothing of it will be played here
-            patch.setattr("inspect_ai._display.rich.display.tasks_results", lambda _: "", raising=False)
+        shown = sys.modules.get("inspect_ai._display.rich.display")  # there once a test has imported Inspect
+        if shown is not None:
+            patch.setattr(shown, "tasks_results", lambda _: "", raising=False)
         yield
     gc.set_threshold(*before)
 
