@@ -185,12 +185,13 @@ def pools(
 def conditions(
     estimates: pd.DataFrame, family: str, metric: str
 ) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """Groups of estimates that may be compared, with their label: one condition, base twin, no arm."""
+    """Groups of estimates that may be compared, with their label: one condition, base twin, arms at rest."""
+    from dangercurve.analysis.rest import arms_at_rest
+
     rows = estimates[
         (estimates["family"] == family) & (estimates["metric"] == metric) & (estimates["twin"] == "base")
     ]
-    for column in [c for c in rows.columns if c.startswith("arm_")]:
-        rows = rows[rows[column].isna() | (rows[column] == "none")]
+    rows = rows[arms_at_rest(rows)]
     for key, group in rows.groupby(list(CONDITION), dropna=False):
         label = dict(zip(CONDITION, key if isinstance(key, tuple) else (key,), strict=True))
         yield label, group

@@ -132,6 +132,7 @@ def _unpaired(old: ClaimResult, new: ClaimResult, versions: tuple[str, ...]) -> 
 
 def _rows(root: Path, subject: str | None, claim: ClaimResult) -> pd.DataFrame:
     """The observations behind a claim: its subject, family and cell, arms that the cell does not name at rest."""
+    from dangercurve.analysis.rest import arms_at_rest
     from dangercurve.evals.store import read_observations
 
     frame = read_observations(root)
@@ -139,8 +140,7 @@ def _rows(root: Path, subject: str | None, claim: ClaimResult) -> pd.DataFrame:
     for column in frame.columns:
         if column in claim.cell:
             keep &= frame[column].astype(str) == claim.cell[column]
-        elif column.startswith("arm_"):
-            keep &= frame[column].isna() | (frame[column] == "none")
+    keep &= arms_at_rest(frame, tuple(claim.cell))
     for column in (*KEYS, "opportunity", "competent"):
         if column not in frame:
             frame[column] = None
