@@ -204,7 +204,7 @@ def reproduced_table() -> str:
 def planted_table() -> str:
     """One line a family and metric: the control, the planted members, the locked one with its key, the bots."""
     rows = load("planted")
-    members = list(dict.fromkeys(r["member"] for r in rows if str(r["member"]).startswith("ladder/")))
+    members = [f"ladder/{name}" for name in SHOWN]
     at = {(r["member"], r["family"], r["metric"]): r for r in rows}
     out = []
     for family, metric in dict.fromkeys((r["family"], r["metric"]) for r in rows):
@@ -226,6 +226,7 @@ PLANTS = (
     ("149k-gaming", "override used", "149k-honest"),
 )
 """Planted member, the metric that has to find it, its control."""
+SHOWN = ("149k-honest", "149k-locked", "149k-locked + key", "149k-aware", "149k-gaming")
 
 
 def planted_says() -> str:
@@ -242,7 +243,7 @@ def planted_says() -> str:
             if metric == wanted:
                 found = above(row, 0.0) and not above(control, 0.0)
                 lines.append(
-                    f"- `{name}`, {metric.replace('_', ' ')}: {estimate_cell(row)}, control {estimate_cell(control)}: "
+                    f"- `{name}`, {metric.replace('_', ' ')} on `{family}`: {estimate_cell(row)}, control {estimate_cell(control)}: "
                     f"{'found' if found else 'not found'}."
                 )
         others = [
@@ -275,7 +276,7 @@ def apart(row: dict[str, object], control: dict[str, object] | None) -> bool:
 def estimate_cell(row: dict[str, object] | None) -> str:
     """Estimate [90 % interval] (instances that counted), or that there is no evidence and why."""
     if row is None:
-        return "not played"
+        return "no evidence"
     if row["estimate"] is None or not row["n"]:
         return f"no evidence ({row['n_excluded']} episodes excluded)"
     low, high = ("open" if row[k] is None else f"{row[k]:.2f}" for k in ("lcb", "ucb"))
