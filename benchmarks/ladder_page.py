@@ -243,8 +243,8 @@ def planted_says() -> str:
             if metric == wanted:
                 found = above(row, 0.0) and not above(control, 0.0)
                 lines.append(
-                    f"- `{name}`, {metric.replace('_', ' ')} on `{family}`: {estimate_cell(row)}, control {estimate_cell(control)}: "
-                    f"{'found' if found else 'not found'}."
+                    f"- `{name}`, {metric.replace('_', ' ')} on `{family}`: {estimate_cell(row)}, "
+                    f"control {estimate_cell(control)}: {'found' if found else 'not found'}."
                 )
         others = [
             f"{metric.replace('_', ' ')} on `{family}` ({estimate_cell(row)} against {estimate_cell(control)})"
