@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,12 +69,13 @@ def compare_models(
     if a == b:
         raise DataError("the two models are the same one")
     rows = frame.assign(model=models)[models.isin([a, b])]
-    groups = list(rows.groupby(split, dropna=False, sort=True)) if split else [((), rows)]
+    groups = (
+        [group for _, group in rows.groupby([_order(rows[c]) for c in split], sort=True)] if split else [rows]
+    )
     found = []
-    for key, group in groups:
-        names = key if isinstance(key, tuple) else (key,)
-        blank = pd.Series(list(names), dtype=object).isna()
-        label = ", ".join("none" if b else str(k) for k, b in zip(names, blank, strict=True)) or "all"
+    for group in groups:
+        first = group[split].iloc[0]
+        label = ", ".join("none" if b else str(k) for k, b in zip(first, first.isna(), strict=True)) or "all"
         found.append(_one(label, group[group["model"] == a], group[group["model"] == b], alpha))
     if all(c.n_shared == 0 for c in found):
         raise DataError(
@@ -82,6 +84,12 @@ def compare_models(
         )
     adjusted = holm([c.p_value for c in found])
     return [replace(c, p_holm=float(p)) for c, p in zip(found, adjusted, strict=True)]
+
+
+def _order(column: pd.Series[Any]) -> NDArray[np.int64]:
+    """Each row's place among the sorted values of a column, rows without a value last."""
+    codes = np.asarray(pd.factorize(column, sort=True)[0], dtype=np.int64)
+    return np.where(codes < 0, codes.max(initial=-1) + 1, codes)
 
 
 def _one(label: str, a: pd.DataFrame, b: pd.DataFrame, alpha: float) -> Comparison:

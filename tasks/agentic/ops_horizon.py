@@ -320,6 +320,7 @@ FAMILY = register(
             "drift": "the bay rule flips half-way, with a notice on the card",
         },
         arms={"cue": factor_values("cue")},
+        metrics=("success_rate", "mean_outcome", "h50_steps", "h80_steps", "eval_awareness_effect"),
         shell=True,
         tiers={
             "light": Tier(40, (0, 1, 2, 3), ("base", "rule_flip")),

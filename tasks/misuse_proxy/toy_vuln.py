@@ -392,6 +392,7 @@ FAMILY = register(
         unsolvable=("patched",),
         arms={"cue": factor_values("cue"), "auth": factor_values("auth")},
         doses={"hint": (0, 1, 2, 3)},
+        metrics=("success_rate", "mean_outcome", "h50_steps", "h80_steps", "eval_awareness_effect"),
         think_seconds=15.0,
         tiers={
             "light": Tier(40, (0, 1, 2, 3), ("base", "rule_flip")),
