@@ -7,8 +7,8 @@
     network.py    a Llama in torch
     training.py   one member: data, optimiser, checkpoints, counted FLOP
     gguf_file.py  the trained weights as a file for llama.cpp
-    ladder.yaml   what was trained: counts, hashes, losses (written by the training)
-    weights/      the shipped files
+    shipping.py   what a training leaves: members/ (counts, hashes, losses), weights/, ModelRecords in registry/ladder.yaml
+    forecasts.py  dates from roadmap.yaml, the plan of trainings; the largest member asked of the smaller ones
 
 Running a member (`ladder/NAME`) needs the extra `local` only; training needs the extra `ladder`.
 """
