@@ -45,8 +45,11 @@ def scalings(sources: Sources, forecasts: Sequence[Pair]) -> tuple[Scaling, ...]
         groups.setdefault((pair[1].family, pair[1].metric, pair[1].threshold), []).append(pair)
     out = []
     for group in groups.values():
-        fitted = sorted((p for p in group if p[1].shapes), key=lambda p: p[1].simulated)
-        thin = [p for p in group if not p[1].shapes]
+        own = [p for p in group if p[1].shapes and all_ladder(_scope(p[0]) or ["?"])]
+        out += [_panel(sources, pair, [], []) for pair in own]
+        rest = [p for p in group if p not in own]
+        fitted = sorted((p for p in rest if p[1].shapes), key=lambda p: p[1].simulated)
+        thin = [p for p in rest if not p[1].shapes]
         for index, pair in enumerate(fitted or thin[:1]):
             others = (thin if fitted else thin[1:]) if index == 0 else []
             loose = _unforecast(sources.estimates, group) if index == 0 else []
@@ -60,13 +63,23 @@ def scalings(sources: Sources, forecasts: Sequence[Pair]) -> tuple[Scaling, ...]
             out.append(
                 _scaling(sources, family, "success_rate", [_point(sources, r, in_fit=False) for r in rows])
             )
-    return tuple(sorted(out, key=_place))
+    return _in_order(out)
 
 
-def _place(s: Scaling) -> int:
-    """The ladder with a crossing first, the rest of the ladder, everything else."""
-    found = s.forecast is not None and s.forecast.status == "identified"
-    return (0 if found else 1) if s.reference else 2
+def _in_order(found: list[Scaling]) -> tuple[Scaling, ...]:
+    """One curve of the ladder first, with a crossing if there is one, then all others, then the rest of the ladder."""
+    own = sorted((s for s in found if s.reference), key=_open)
+    return (*own[:1], *(s for s in found if not s.reference), *own[1:])
+
+
+def _open(s: Scaling) -> bool:
+    return s.forecast is None or s.forecast.status != "identified"
+
+
+def _scope(row: Row) -> list[str] | None:
+    """The models that a stored forecast is about, where it names them."""
+    found = row.get("model_scope")
+    return [str(name) for name in found] if isinstance(found, list) else None
 
 
 def _unforecast(estimates: Sequence[Row], group: Sequence[Pair]) -> list[Row]:
@@ -184,13 +197,15 @@ def _base(rows: Iterable[Row]) -> list[Row]:
 
 
 def _matching(estimates: Iterable[Row], row: Row, forecast: Forecast) -> list[Row]:
-    """Estimates that the forecast is about: its family, metric and condition."""
+    """Estimates that the forecast is about: its family, metric, condition and, where it names them, models."""
+    scope = _scope(row)
     keys = [k for k in (*CONDITION, "comparability_key", "simulated") if row.get(k) is not None]
     return [
         e
         for e in _base(estimates)
         if e["family"] == forecast.family
         and e["metric"] == forecast.metric
+        and (scope is None or str(e["model"]) in scope)
         and all(text(e.get(k)) == text(row.get(k)) for k in keys if k in e)
     ]
 

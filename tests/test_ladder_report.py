@@ -14,6 +14,7 @@ from dangercurve.evals.pipeline import write_forecasts
 from dangercurve.evals.reporting import build_report
 
 LINE = [f"ladder/{t.name}" for t in read_all() if t.role == "line"][:6]
+OTHER = "local/smollm2-135m-instruct"
 EVENT = ("ops_horizon", "success_rate", 0.8)
 
 
@@ -22,7 +23,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     simulated = {f"sim/smooth@{c}": (c - 19) / 5 for c in (20, 21, 22, 23)}
     folder = make_run(
         tmp_path_factory.mktemp("ladder") / "run",
-        simulated | {model: 0.05 + 0.15 * i for i, model in enumerate(LINE)},
+        simulated | {model: 0.05 + 0.15 * i for i, model in enumerate(LINE)} | {OTHER: 0.3},
     )
     write_forecasts(folder, [EVENT])
     return folder
@@ -30,8 +31,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_first_curve_is_the_ladders_own(run: Path) -> None:
     first, *rest = build_report(run).scalings
-    assert first.reference and [p.model for p in first.points if p.in_fit] == sorted(LINE)
+    assert first.reference and [p.model for p in first.points] == sorted(LINE)
+    assert all(p.in_fit for p in first.points)
     assert rest and not any(s.reference for s in rest)
+    shown = [p for s in rest for p in s.points if p.model == OTHER]
+    assert shown and not any(p.in_fit for p in shown)
     assert "own small models" in capability("c", first, {}).answer
 
 

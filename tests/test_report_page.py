@@ -14,7 +14,7 @@ import unicodedata
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support_report import HOSTILE, sample
 
@@ -165,6 +165,7 @@ def test_hostile_text_is_one_short_line_and_no_csv_cell_is_a_formula(text: str) 
 
 
 @given(st.text(min_size=1, max_size=80))
+@example("0" * 38 + "A\u00c6\u00c6\U00010000")
 @settings(max_examples=25, deadline=None)
 def test_any_text_leaves_the_elements_of_a_picture_and_a_specification_as_they_were(text: str) -> None:
     def made(word: str) -> Figure:

@@ -11,6 +11,7 @@ from dangercurve._text import printable
 MAX_TEXT = 300
 _MARKS = r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _STACKED = re.compile(f"([{_MARKS}]{{2}})[{_MARKS}]+")
+_FAR = re.compile("[\U00010000-\U0010ffff]")
 Kind = TypeVar("Kind")
 
 
@@ -48,7 +49,8 @@ def labels(names: list[str], limit: int) -> list[str]:
 
 
 def clean(value: Kind) -> Kind:
-    """The same data with every text in it as one harmless line of at most MAX_TEXT characters."""
+    """The same data with every text in it as one harmless line of at most MAX_TEXT characters, none beyond U+FFFF: Vega
+    cuts long text by UTF-16 units, and fails on half of such a character."""
     found = _clean(value)
     if not isinstance(found, type(value)):
         raise TypeError("clean keeps the type of what it is given")
@@ -57,7 +59,7 @@ def clean(value: Kind) -> Kind:
 
 def _clean(value: object) -> object:
     if isinstance(value, str):
-        return shown(value, MAX_TEXT)
+        return _FAR.sub("\ufffd", shown(value, MAX_TEXT))
     if isinstance(value, tuple):
         return tuple(_clean(item) for item in value)
     if isinstance(value, dict):
