@@ -333,8 +333,10 @@ def answering_name(reported: str, model: str, aliases: Mapping[str, str]) -> str
 def _key(log: EvalLog) -> str:
     meta = log.eval.metadata or {}
     config = log.eval.model_generate_config.model_dump(exclude_none=True)
+    password = (log.eval.model_args or {}).get("key")  # a locked model with its password is another condition
     return comparability_key(
         {
+            **({} if password is None else {"password": str(password)}),
             "suite": meta.get("suite_version"),
             "task": log.eval.task,
             "task_version": str(log.eval.task_version),

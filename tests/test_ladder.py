@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalSpec
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 
 from dangercurve._errors import ConfigError, DataError
 from dangercurve.analysis.points import points_from_estimates
+from dangercurve.evals import ingest
 from dangercurve.evals.ladder import shipping
 from dangercurve.evals.ladder.episodes import HELD_OUT_SALT, TRAIN_SALT, episodes, with_key
 from dangercurve.evals.ladder.forecasts import largest_left_out, own_frontier
@@ -149,6 +151,22 @@ def test_the_provider_shows_a_key_as_the_training_did() -> None:
     shown = ladder.with_key(messages, "Key: a-b.")
     assert [m.text for m in shown] == [with_key("Rules.", "Key: a-b."), "Go."]
     assert ladder.with_key(messages, "") == messages
+
+
+def test_a_member_with_its_key_and_without_are_two_conditions() -> None:
+    def key(arguments: dict[str, object]) -> str:
+        spec = EvalSpec(
+            created="2026-11-22T00:00:00+00:00",
+            task="t",
+            dataset=EvalDataset(),
+            model="ladder/x",
+            config=EvalConfig(),
+            model_args=arguments,
+        )
+        return ingest._key(EvalLog(eval=spec))
+
+    assert len({key({}), key({"key": "a"}), key({"key": "b"})}) == 3
+    assert key({"slots": 2}) == key({})  # how it is served is no condition
 
 
 def test_a_member_is_served_with_the_context_of_its_course() -> None:
