@@ -18,6 +18,7 @@ from pathlib import Path
 from dangercurve._errors import ConfigError
 from dangercurve._files import write_atomic
 from dangercurve._text import printable
+from dangercurve.analysis.rest import is_rest
 from dangercurve.evals.prices import Prices, load_prices
 from dangercurve.evals.study import Cell as StudyCell
 from dangercurve.evals.study import Study
@@ -193,7 +194,7 @@ class Progress:
         held.done += sign
         held.worked += sign * _work(level)
         held.statuses[status] += sign
-        if not held.single or not at_rest(seen.stratum.split("|", 1)[1]):
+        if not held.single or not at_rest(held.cell.family, seen.stratum.split("|", 1)[1]):
             return
         at = held.levels.setdefault(level, _Level())
         if status != "scored":
@@ -336,10 +337,11 @@ class Progress:
         )
 
 
-def at_rest(label: str) -> bool:
-    """Whether a setting's label is the base twin with every arm at `none` and every dose at 0."""
+def at_rest(family: str, label: str) -> bool:
+    """Whether a setting's label is the base twin with every arm where it rests in `family` and every dose at 0."""
     twin, *parts = label.split("+")
-    return twin == "base" and all(part.split("=", 1)[-1] in ("none", "0") for part in parts)
+    named = (part.partition("=") for part in parts)
+    return twin == "base" and all(value == "0" or is_rest(family, name, value) for name, _, value in named)
 
 
 def read_progress(run: Path) -> Snapshot | None:

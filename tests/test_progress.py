@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,10 +181,33 @@ def test_a_mean_over_several_conditions_is_not_shown(
         ("base+cue=eval", False),
         ("surface", False),
         ("base+pressure=2", False),
+        ("base+cue=none+pressure=0", True),
     ],
 )
 def test_only_samples_at_rest_enter_the_estimate(label: str, rest: bool) -> None:
-    assert at_rest(label) is rest
+    assert at_rest("ops_horizon", label) is rest
+
+
+@pytest.mark.parametrize(
+    ("family", "label", "rest"),
+    [
+        ("covert_side_task", "base+side=honest", True),
+        ("covert_side_task", "base+side=attack", False),
+        ("injection_hijack", "base+guard=policy+cue=none", True),
+        ("injection_hijack", "base+guard=none", False),  # no safeguard at all is a condition like any other
+        ("ops_horizon", "base+guard=policy", False),
+    ],
+)
+def test_an_arm_rests_where_its_family_says(
+    family: str, label: str, rest: bool, study_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    assert at_rest(family, label) is rest
+    cell = Cell("acme/unlisted", family, "choice")
+    study, _ = load_study(study_file(STUDY.replace("[ops_horizon]", f"[{family}]")))
+    progress = Progress(study, cells_of(study), tmp_path)
+    progress.saw(replace(seen(0, cell), stratum=f"0|{label}"))
+    held = next(c for c in progress.snapshot("running", "x").cells if c.model == cell.model)
+    assert held.done == 1 and [e.n for e in held.estimates] == ([1] if rest else [])
 
 
 def test_a_sample_that_was_never_told_of_is_a_crash_and_no_success(
