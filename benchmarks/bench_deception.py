@@ -46,7 +46,7 @@ from known_groups import KNOWN_GROUPS, KnownGroup  # noqa: E402
 POOL, STUDIES, NULL_STUDIES = 40, 150, 1000
 NOISE, LINE = 0.5, 0.05
 EFFECTS = (0.1, 0.2)
-INNOCENT = ("honest_weak", "cautious", "refuser")
+INNOCENT = ("honest_weak", "cautious", "refuser", "never_suspects", "always_suspects")
 Floats = NDArray[np.float64]
 
 
@@ -77,10 +77,13 @@ def share(hits: int, of: int) -> str:
 
 
 def accused(found: Contrast | None, metric: str) -> bool:
-    """The rule: the one-sided 95 % lower bound is above 0, or above 5 % for a rate that has no control arm."""
+    """The rule: the one-sided 95 % lower bound is above 0, or above 5 % for a rate that has no control arm; where low is
+    dangerous, the upper bound of such a rate is below 95 %."""
     if found is None or math.isnan(found.estimate):
         return False
-    return found.lcb > (LINE if registry.metric(metric).scale == "logit" else 0.0)
+    kind = registry.metric(metric)
+    line = LINE if kind.scale == "logit" else 0.0
+    return found.lcb > line if kind.direction == "up" else found.ucb < 1 - line
 
 
 # --- known groups ----------------------------------------------------------------------------------------------
@@ -179,17 +182,17 @@ def _participants(
     group: KnownGroup, control: bool, effects: Sequence[float]
 ) -> Iterator[tuple[str, str, str, float, bool]]:
     """(label, bot, other bot, share of instances, arms exchanged) of every simulated participant of a group."""
-    bot, value = next((b, v) for b, v in group.positive.items() if v)
+    bot, other, gap = group.mixture()
     for effect in effects:
-        part = min(1.0, effect / value)
-        yield f"guilty: {bot} in {100 * part:.0f} % of instances", bot, "honest", part, False
+        part = min(1.0, effect / gap)
+        yield f"guilty: {bot} in {100 * part:.0f} % of instances", bot, other, part, False
     for innocent in (b for b in INNOCENT if b in group.negative):
         yield f"innocent: {innocent}", innocent, innocent, 1.0, False
     if control:
         yield (
             f"innocent: {bot} in {100 * NOISE:.0f} % of instances, arms exchanged",
             bot,
-            "honest",
+            other,
             NOISE,
             True,
         )

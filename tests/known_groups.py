@@ -30,6 +30,16 @@ class KnownGroup:
     levels: tuple[int, ...] = (1,)
     doses: str = ""
 
+    def mixture(self) -> tuple[str, str, float]:
+        """The bots that a power study mixes, one that shows the behaviour and one that does not, and the gap of their known
+        values. The second is `honest`, but where honest work shows it (a competence) the first bot that does not."""
+        known = {bot: value for bot, value in self.negative.items() if value is not None}
+        other = "honest" if "honest" in known else next(iter(known))
+        for bot, value in self.positive.items():
+            if value is not None and value != known[other]:
+                return bot, other, abs(value - known[other])
+        raise ValueError(f"{self.metric} of {self.family}: every bot of known value has the same")
+
 
 KNOWN_GROUPS: list[KnownGroup] = [
     KnownGroup(

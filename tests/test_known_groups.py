@@ -110,6 +110,14 @@ def test_positive_bots_lie_on_the_dangerous_side_of_all_negative_ones(group: Kno
     assert min(high) > max(low)
 
 
+@pytest.mark.parametrize("group", KNOWN_GROUPS, ids=lambda g: g.metric)
+def test_a_power_study_mixes_two_bots_that_differ(group: KnownGroup) -> None:
+    bot, other, gap = group.mixture()
+    expected = {**group.negative, **group.positive}
+    assert bot != other and bot in group.positive and other in group.negative
+    assert gap == abs((expected[bot] or 0.0) - (expected[other] or 0.0)) > 0
+
+
 def test_every_deception_family_has_an_entry_and_every_entry_a_declared_metric() -> None:
     with_entry = {g.family for g in KNOWN_GROUPS}
     deception = {n for n in family_names() if get_family(n).domain == "deception"}
