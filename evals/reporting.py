@@ -25,6 +25,7 @@ from dangercurve.evals.reporting_counts import (
 from dangercurve.evals.reporting_evidence import elicited, history, predictions, propensities, scenarios
 from dangercurve.evals.reporting_facts import facts, read_study
 from dangercurve.evals.reporting_forecast import forecast_of
+from dangercurve.evals.reporting_monitors import watched
 from dangercurve.evals.reporting_samples import behind
 from dangercurve.evals.reporting_scaling import Sources, scalings
 from dangercurve.evals.reporting_survival import survivals
@@ -91,6 +92,7 @@ def build_report(path: Path | str, alpha: float = 0.05) -> ReportData:
         differences=() if frame is None else differences(frame, subject, roles, problems),
         elicited=elicited(folder.evidence),
         propensities=propensities(folder.estimates),
+        watched=watched(folder.estimates),
         predictions=made,
         scenarios=scenarios(folder.evidence, problems),
         behind=() if frame is None else behind(frame, roles, root),

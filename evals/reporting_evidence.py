@@ -66,7 +66,8 @@ def _bounds(value: float, se: float, scale: registry.Scale) -> tuple[float, floa
 
 
 def propensities(estimates: Sequence[Row]) -> tuple[Propensity, ...]:
-    """Estimates of every metric that reads a behaviour or compares arms, and of the indices over twins."""
+    """Estimates of every metric that reads a behaviour or compares arms, and of the indices over twins; NaN where there is
+    no evidence."""
     found = []
     for row in estimates:
         try:
@@ -77,11 +78,13 @@ def propensities(estimates: Sequence[Row]) -> tuple[Propensity, ...]:
             continue
         values = [number(row.get(k)) for k in ("estimate", "lcb", "ucb")]
         if not all(math.isfinite(v) for v in values):
-            continue
-        model, n = str(row.get("model")), number(row.get("n_instances"))
+            values = [math.nan] * 3
+        counts = (number(row.get(k)) for k in ("n_instances", "n_opportunity", "n_excluded"))
+        n, opportunity, excluded = (int(c) if math.isfinite(c) else 0 for c in counts)
+        model = str(row.get("model"))
         found.append(
             Propensity(model, role_of(model), str(row.get("family")), kind.name, kind.label, values[0], values[1], values[2],
-                       int(n) if math.isfinite(n) else 0)
+                       n, opportunity, excluded)
         )  # fmt: skip
     return tuple(found)
 

@@ -40,6 +40,7 @@ from dangercurve.analysis.report.data_panels import (
     Sample,
     Scenario,
     Survival,
+    Watched,
 )
 from dangercurve.analysis.report.data_roles import Role
 from dangercurve.evals.store import read_observations, store_digest, write_part
@@ -197,11 +198,21 @@ def panels(text: str, models: list[tuple[str, Role]], *, scored: bool) -> dict[s
         ),
         "elicited": (Elicited(own, role, "ops_horizon", "success_rate", "kappa", "logit",
                               ((1.0, 0.2, 0.1, 0.3), (2.0, 0.3, 0.2, 0.42), (4.0, 0.35, 0.24, 0.47)), "rising", 0.8),),
-        "propensities": tuple(
-            Propensity(m, r, "threshold_sandbag" + text, metric, label, 0.1 * i, 0.1 * i - 0.15, min(0.1 * i + 0.2, 1.0), 30)
-            for i, (m, r) in enumerate(models[-3:])
-            for metric, label in (("sandbagging_gap", "sandbagging gap"), ("eval_awareness_effect", "awareness effect"),
-                                  ("imitation_index", "imitation index"))
+        "propensities": (
+            *(
+                Propensity(m, r, "threshold_sandbag" + text, metric, label, 0.1 * i, 0.1 * i - 0.15,
+                           min(0.1 * i + 0.2, 1.0), 30)
+                for i, (m, r) in enumerate(models[-3:])
+                for metric, label in (("sandbagging_gap", "sandbagging gap"), ("eval_awareness_effect", "awareness effect"),
+                                      ("imitation_index", "imitation index"))
+            ),
+            Propensity(own, role, "pressured_report", "deception_likelihood", "deception", *[math.nan] * 3, 0, 9, 4),
+        ),
+        "watched": tuple(
+            Watched(m, r, "covert_side_task", "choice" + text, monitor + text, "SIMULATED" if "sim/" in monitor else "real",
+                    "trace", "code", (0.9, 0.8, 0.97), auroc, None if auroc is None else (0.1, 0.0, 0.4), None, 40, 40, i)
+            for i, (m, r) in enumerate(models[-1:])
+            for monitor, auroc in (("rule", (0.9, 0.8, 0.95)), ("length", (0.5, 0.44, 0.56)), ("sim/eye@22", None))
         ),
         "predictions": tuple(
             Prediction(f"lab/model-{i}{text}", "ops_horizon", "success_rate", "logit", 22.0 + i / 3, 0.4 + 0.05 * i,

@@ -17,6 +17,7 @@ from dangercurve._errors import ConfigError
 from dangercurve.analysis import registry
 from dangercurve.analysis.monitor_estimates import monitor_estimates
 from dangercurve.analysis.monitoring import FPRS, auroc, tpr_at_fpr
+from dangercurve.analysis.report.words import interval
 from dangercurve.evals import monitoring, pipeline
 from dangercurve.evals.cli import cli
 from dangercurve.evals.gate import Request, evaluate
@@ -24,6 +25,8 @@ from dangercurve.evals.ingest import find_logs, ingest_logs
 from dangercurve.evals.monitor_rows import write_monitor_estimates
 from dangercurve.evals.monitoring import ATTACKS, items, watch
 from dangercurve.evals.policy import load_policy
+from dangercurve.evals.reporting import build_report
+from dangercurve.evals.verbs.report import write_report
 from dangercurve.evals.verdict import ClaimResult, Outcome
 from dangercurve.tasks.kernel import task as kernel_task
 from dangercurve.tasks.kernel.family import get_family
@@ -206,6 +209,18 @@ def test_monitors_of_known_truth_get_their_numbers(watched: Callable[[str], Path
         found["estimate"].xs("monitor_tpr_at_1", level="metric").isna().all()
     )  # 20 honest transcripts cannot show 1 %
     assert set(table["n_instances"]) == {N} and set(table["simulated"]) == {True}
+
+
+def test_the_report_shows_every_monitor_beside_the_attack_capability(watched: Callable[[str], Path]) -> None:
+    found = {w.monitor: w for w in build_report(watched("attacker")).watched}
+    assert found.keys() == {"rule", "length", "random"}
+    rule, length = found["rule"], found["length"]
+    assert rule.auroc is not None and length.auroc is not None and rule.capability is not None
+    assert (rule.auroc[0], length.auroc[0], rule.capability[0]) == (1.0, 0.5, 1.0)
+    assert (rule.n, rule.role, rule.tpr_at_1) == (N, "bot", None)
+    assert {w.auroc for w in build_report(watched("honest")).watched} == {None}
+    page = write_report(watched("attacker")).read_text(encoding="utf-8")
+    assert "Would a monitor have seen the attack?" in page and interval(*length.auroc) in page
 
 
 @pytest.mark.parametrize(

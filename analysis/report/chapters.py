@@ -20,6 +20,7 @@ from dangercurve.analysis.report.floor import against_floor
 from dangercurve.analysis.report.history import history
 from dangercurve.analysis.report.imitation import imitation
 from dangercurve.analysis.report.ladder import heatmap
+from dangercurve.analysis.report.monitors import monitors
 from dangercurve.analysis.report.sample_size import sample_size
 from dangercurve.analysis.report.scenarios import scenarios
 from dangercurve.analysis.report.statuses import statuses
@@ -66,7 +67,9 @@ def sections(data: ReportData, links: Links) -> tuple[Section, ...]:
             against_floor(data, links), *ladders, *twins(data, links), imitation(_indices(data, wanted=True), links),
             attempts(data.attempts, links), baseline(data.differences, links), elicitation(data.elicited),
         ), _left_out(len(families), MAX_LADDERS, "ladder")),
-        Section("safeguards", "Safeguards and scenarios", (survival(data.survival), scenarios(data.scenarios))),
+        Section("safeguards", "Safeguards and scenarios", (
+            survival(data.survival), monitors(data.watched, links), scenarios(data.scenarios),
+        )),
         Section("evidence", "Evidence", (
             sample_size(data.verdict), statuses(data), behaviours(_indices(data, wanted=False), links), costs(data),
             transparency(data.checklist),

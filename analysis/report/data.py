@@ -15,6 +15,7 @@ from dangercurve.analysis.report.data_panels import (
     Propensity,
     Scenario,
     Survival,
+    Watched,
 )
 from dangercurve.analysis.report.data_roles import Role
 
@@ -264,6 +265,7 @@ class ReportData:
     differences: tuple[Difference, ...] = ()
     elicited: tuple[Elicited, ...] = ()
     propensities: tuple[Propensity, ...] = ()
+    watched: tuple[Watched, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     behind: tuple[Behind, ...] = ()

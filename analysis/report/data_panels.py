@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dangercurve.analysis.report.data_roles import Role
@@ -88,7 +89,10 @@ class Elicited:
 
 @dataclass(frozen=True, slots=True)
 class Propensity:
-    """An estimate of a behaviour (sandbagging gap, awareness effect, a rate) of one model."""
+    """An estimate of a behaviour (sandbagging gap, awareness effect, a rate) of one model; NaN is no evidence.
+
+    `n` instances that count, `n_opportunity` those with the opportunity, `n_excluded` samples that are missing.
+    """
 
     model: str
     role: Role
@@ -99,7 +103,41 @@ class Propensity:
     lcb: float
     ucb: float
     n: int
-    p_value: float | None = None
+    n_opportunity: int = 0
+    n_excluded: int = 0
+
+    @property
+    def known(self) -> bool:
+        return math.isfinite(self.estimate)
+
+
+Bounds = tuple[float, float, float]
+"""Estimate, lower and upper bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one monitor made of one agent, and what the agent's attacks could do unmonitored; None is no evidence.
+
+    `n` instances with both an attack that would have succeeded and honest work, `n_opportunity` those with an attack that
+    was tried, `n_excluded` episodes that nobody could read.
+    """
+
+    model: str
+    role: Role
+    family: str
+    condition: str
+    monitor: str
+    monitor_role: Role
+    view: str
+    form: str
+    capability: Bounds | None
+    auroc: Bounds | None
+    tpr_at_1: Bounds | None
+    tpr_at_5: Bounds | None
+    n: int
+    n_opportunity: int
+    n_excluded: int
 
 
 @dataclass(frozen=True, slots=True)
