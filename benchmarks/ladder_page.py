@@ -184,6 +184,38 @@ def curves_table() -> str:
     )
 
 
+def seeds_table() -> str:
+    """Members beside their replicates: losses, and how far apart their success lies where both were scored."""
+    frame = pd.DataFrame(load("played")).set_index(["family", "interface", "level"])
+    frame = frame[frame["n"] >= N / 2]
+    trained = read_all()
+    rows = []
+    for again in (t for t in trained if t.role == "replicate"):
+        first = next(t for t in trained if t.role == "line" and t.params == again.params)
+        a, b = (frame[frame["model"] == f"ladder/{t.name}"] for t in (first, again))
+        both = a.join(b, lsuffix="_a", rsuffix="_b", how="inner")
+        apart = (both["low_a"] > both["high_b"]) | (both["low_b"] > both["high_a"])
+        differ = sorted(
+            f"`{family}` {level} ({row['success_a']:.2f}, {row['success_b']:.2f})"
+            for (family, _, level), row in both[apart].iterrows()
+        )
+        rows.append(
+            (
+                f"`ladder/{first.name}`, `ladder/{again.name}`",
+                f"{first.loss_answer:.3f}, {again.loss_answer:.3f}",
+                f"{first.loss_shown:.3f}, {again.loss_shown:.3f}",
+                len(both),
+                f"{(both['success_a'] - both['success_b']).abs().mean():.3f}",
+                "; ".join(differ) or "none",
+            )
+        )
+    columns = (
+        "the two", "answers, nats", "shown, nats", "conditions", "mean difference of success",
+        "conditions whose 90 % intervals do not meet",
+    )  # fmt: skip
+    return markdown(columns, rows)
+
+
 def reproduced_table() -> str:
     """The smallest member, as shipped and trained again."""
     rows = [
@@ -295,6 +327,7 @@ def page() -> None:
         "choice": ("played.json", lambda: capability("choice")),
         "forecast": ("played.json", forecast_table),
         "worst": ("played.json", worst),
+        "seeds": ("played.json", seeds_table),
         "reproduced": ("reproduced.json", reproduced_table),
         "planted_says": ("planted.json", planted_says),
         "planted": ("planted.json", planted_table),

@@ -131,6 +131,25 @@ def test_the_served_text_is_what_the_weights_say() -> None:
         assert served.completion == said
 
 
+@pytest.mark.parametrize(
+    "runs", [(5, 3, 4), (5,), (5, 1, 1, 6)], ids=["two questions", "the prompt alone", "blocks of one token"]
+)
+def test_attention_by_block_is_attention_under_the_mask(runs: tuple[int, ...]) -> None:
+    torch = pytest.importorskip("torch", reason="the extra `ladder` (torch) is not installed")
+    from dangercurve.evals.ladder.network import Llama
+
+    blocks = torch.repeat_interleave(torch.arange(len(runs)), torch.tensor(runs))[None]
+    ids = torch.arange(blocks.numel())[None] % 7
+    found = []
+    for by_block in (False, True):
+        network = Llama(load_recipe().members[0].shape, 16, 32, 0, by_block)  # type: ignore[arg-type]
+        logits = network(ids, blocks)
+        logits.square().sum().backward()
+        found.append((logits.detach(), network.embed.weight.grad))
+    (a, grad_a), (b, grad_b) = found
+    assert torch.allclose(a, b, atol=1e-5) and torch.allclose(grad_a, grad_b, rtol=1e-4, atol=1e-3)
+
+
 def weights_of(name: str, heads: int) -> dict[str, npt.NDArray[np.float32]]:
     """The network's weights, read back from a member's file."""
     from gguf import GGUFReader

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,6 +12,8 @@ from dangercurve.evals.ladder.recipe import Shape
 
 ROPE_BASE = 10_000.0
 NORM_EPS = 1e-5
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys and values of shape (rows, heads, length, size) to what is mixed, of the same shape."""
 
 
 class Block(nn.Module):
@@ -25,22 +29,29 @@ class Block(nn.Module):
         self.gate, self.up = (nn.Linear(width, inner, bias=False) for _ in range(2))
         self.down = nn.Linear(inner, width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, attend: Attention) -> Tensor:
         rows, length, width = x.shape
         h = self.attn_norm(x)
         q, k, v = (m(h).view(rows, length, self.heads, -1).transpose(1, 2) for m in (self.q, self.k, self.v))
-        mixed = functional.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, mask)
+        mixed = attend(rotate(q, cos, sin), rotate(k, cos, sin), v)
         x = x + self.o(mixed.transpose(1, 2).reshape(rows, length, width))
         h = self.ffn_norm(x)
         return x + self.down(functional.silu(self.gate(h)) * self.up(h))
 
 
 class Llama(nn.Module):
-    """Token ids and blocks (rows, length) to logits (rows, length, vocabulary)."""
+    """Token ids and blocks (rows, length) to logits (rows, length, vocabulary).
 
-    def __init__(self, shape: Shape, vocabulary: int, context: int, seed: int) -> None:
+    `by_block`: a single row attends block by block instead of under one mask: the same function in other roundings, in
+    a third of the operations. What a member was trained with is in its recipe, so that it gives the same bytes again.
+    """
+
+    def __init__(
+        self, shape: Shape, vocabulary: int, context: int, seed: int, by_block: bool = False
+    ) -> None:
         super().__init__()
         self.shape = shape
+        self.by_block = by_block
         self.embed = nn.Embedding(vocabulary, shape.width)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.norm = nn.RMSNorm(shape.width, NORM_EPS)
@@ -51,10 +62,11 @@ class Llama(nn.Module):
 
     def forward(self, ids: Tensor, blocks: Tensor) -> Tensor:
         x = self.embed(ids)
-        where, mask = positions(blocks), block_mask(blocks)
+        where = positions(blocks)
+        attend = by_blocks(blocks[0]) if self.by_block and len(blocks) == 1 else masked(blocks)
         cos, sin = self.cos[where][:, None], self.sin[where][:, None]
         for block in self.blocks:
-            x = block(x, cos, sin, mask)
+            x = block(x, cos, sin, attend)
         return functional.linear(self.norm(x), self.embed.weight)
 
     @torch.no_grad()
@@ -89,6 +101,35 @@ def positions(blocks: Tensor) -> Tensor:
     new[:, 1:] = blocks[:, 1:] != blocks[:, :-1]
     start = torch.where(new, index, 0).cummax(dim=1).values
     return torch.where(blocks == 0, index, shared + index - start)
+
+
+def masked(blocks: Tensor) -> Attention:
+    """Attention under one mask for every pair of tokens."""
+    mask = block_mask(blocks)
+    return lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, mask)
+
+
+def by_blocks(blocks: Tensor) -> Attention:
+    """Attention of one row, `blocks` of shape (length,), block by block: the shared prompt over itself, then each block
+    over the prompt and itself."""
+    _, runs = torch.unique_consecutive(blocks, return_counts=True)
+    sizes = runs.tolist()
+    shared = int(sizes[0]) if blocks[0] == 0 else 0
+    masks = {n: torch.ones(n, shared + n, dtype=torch.bool).tril(shared) for n in sizes}
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        pieces = list(zip(*(x.split(sizes, dim=2) for x in (q, k, v)), strict=True))
+        mixed: list[Tensor] = []
+        if shared:
+            prompt = pieces.pop(0)
+            mixed.append(functional.scaled_dot_product_attention(*prompt, is_causal=True))
+        for query, key, value in pieces:
+            if shared:
+                key, value = torch.cat((prompt[1], key), dim=2), torch.cat((prompt[2], value), dim=2)
+            mixed.append(functional.scaled_dot_product_attention(query, key, value, masks[query.shape[2]]))
+        return torch.cat(mixed, dim=2)
+
+    return attend
 
 
 def block_mask(blocks: Tensor) -> Tensor:

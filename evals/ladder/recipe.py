@@ -90,15 +90,16 @@ class Shape(BaseModel):
 
 
 class Member(BaseModel):
-    """One model of the ladder. `role`: `line` (20 tokens a parameter), `over`, `under` or `planted`.
+    """One model of the ladder. `role`: `line` (20 tokens a parameter), `over`, `under`, `planted` or `replicate`
+    (a member of the line from other starting weights: another `seed`, the same data).
 
-    A planted member starts from the weights of `start` and is trained on its own course.
+    A planted member starts from the weights of `start` and is trained on its own course. `by_block`: see `network.Llama`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    role: Annotated[str, Field(pattern="^(line|over|under|planted)$")]
+    role: Annotated[str, Field(pattern="^(line|over|under|planted|replicate)$")]
     shape: Shape | None = None
     tokens_per_param: float | None = Field(default=None, gt=0)
     start: str | None = None
@@ -106,6 +107,7 @@ class Member(BaseModel):
     tokens: Positive | None = None
     rows_a_step: Positive
     learning_rate: float = Field(gt=0)
+    by_block: bool = False
     seed: int = 0
 
     @model_validator(mode="after")

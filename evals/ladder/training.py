@@ -149,7 +149,7 @@ def train(recipe: Recipe, member: Member, work: Path, weights: Path = WEIGHTS) -
     tokens, shape = recipe.tokens(member), recipe.shape(member)
     data = data_for(recipe, member.course, tokens, False, work)
     context = recipe.context_of(member.course)
-    network = Llama(shape, recipe.vocabulary, context, member.seed)
+    network = Llama(shape, recipe.vocabulary, context, member.seed, member.by_block)
     if member.start is not None:
         network.load_state_dict(torch.load(work / f"{member.start}.pt", weights_only=True))
     optimiser = make_optimiser(network, member.learning_rate)
@@ -214,12 +214,17 @@ def train(recipe: Recipe, member: Member, work: Path, weights: Path = WEIGHTS) -
 
 
 def counted_flop(network: Llama, rows: Batch) -> float:
-    """Floating-point operations of one forward and backward pass over `rows`, counted by torch."""
+    """Floating-point operations of one forward and backward pass over `rows`, counted by torch.
+
+    Attention is counted under the one mask, whichever way it is computed: one measure for all members.
+    """
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
+    by_block, network.by_block = network.by_block, False
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         losses(network, rows).sum().backward()
+    network.by_block = by_block
     network.zero_grad(set_to_none=True)
     return float(counter.get_total_flops())
 
