@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dangercurve._errors import DataError
+from dangercurve.analysis.canonical import benchmark_order, by_content
 from dangercurve.analysis.scores import ScoreTable
 from dangercurve.analysis.scoring import (
     FloatArray,
@@ -80,7 +81,8 @@ def split_by_compute(
     """Split at `cut_flops` (inclusive for training); a benchmark needs `min_train` and `min_test` models.
 
     Rows above `cap_flops` are removed first: the development protocol tunes with cut 1e22 and cap 8.4e22. Benchmarks
-    that are not evaluated still train the joint methods. Raises DataError where no benchmark qualifies.
+    that are not evaluated still train the joint methods. Rows are in the order of `canonical.by_content`, so neither their
+    order in the table nor its names change a forecast. Raises DataError where no benchmark qualifies.
     """
     if not np.isfinite(cut_flops) or cut_flops <= 0:
         raise DataError(f"--cut-flops must be a positive number, got {cut_flops}")
@@ -96,15 +98,14 @@ def split_by_compute(
             excluded[benchmark] = f"{a} training models, {min_train} needed"
         elif b < min_test:
             excluded[benchmark] = f"{b} test models, {min_test} needed"
-    test = test[~test["benchmark"].isin(list(excluded))].sort_values(
-        ["benchmark", "flops", "model"], kind="stable"
-    )
+    test = test[~test["benchmark"].isin(list(excluded))]
     if test.empty:
         listed = "; ".join(f"{b}: {why}" for b, why in list(excluded.items())[:5])
         raise DataError(f"no benchmark can be backtested at {cut_flops:g} FLOP ({listed or 'empty table'})")
+    test = by_content(test, benchmark_order(train))
     return Split(
-        train.reset_index(drop=True),
-        test[list(TARGET_COLUMNS)].reset_index(drop=True),
+        by_content(train),
+        test[list(TARGET_COLUMNS)],
         test["score"].to_numpy(dtype=float),
         excluded,
     )
@@ -139,7 +140,11 @@ def backtest_compute(
             for name, part in zip(chosen, parts, strict=True)
             if name != "dangercurve"
         }
-    return Backtest(cells, summary, paired, split.excluded, float(cut_flops), seed)
+    place = {name: k for k, name in enumerate(chosen)}
+    shown = cells.assign(place=cells["method"].map(place)).sort_values(
+        ["place", "benchmark", "log10_flop", "model"], kind="stable", ignore_index=True
+    )
+    return Backtest(shown.drop(columns="place"), summary, paired, split.excluded, float(cut_flops), seed)
 
 
 def default_methods() -> dict[str, Method]:
@@ -176,7 +181,7 @@ def score_cells(split: Split, method: str, draws: FloatArray) -> pd.DataFrame:
 def summarise(cells: pd.DataFrame, seed: int) -> dict[str, object]:
     """Unweighted means over benchmarks (MAE of the median); coverage pooled, with a crossed 95 % interval."""
     work = cells.assign(mae=(cells["observed"] - cells["q50"]).abs(), width90=cells["q95"] - cells["q05"])
-    by = work.groupby("benchmark", sort=True)
+    by = work.groupby("benchmark", sort=False)
     coverage = crossed_bootstrap(
         cells["in90"], cells["model_family"], cells["benchmark"], pooled=True, seed=seed
     )
@@ -198,7 +203,7 @@ def summarise(cells: pd.DataFrame, seed: int) -> dict[str, object]:
                 "coverage90": float(part["in90"].mean()),
                 "interval_score90": float(part["interval_score90"].mean()),
             }
-            for name, part in by
+            for name, part in sorted(by, key=lambda item: str(item[0]))
         },
     }
 

@@ -18,6 +18,7 @@ SUSPECT_OOM = 2.0  # orders of magnitude by which a model's compute must be off 
 SUSPECT_SD = 6.0  # and how many robust standard deviations of the others
 SUSPECT_SPREAD = 0.75  # orders of magnitude of scatter beyond which the line says nothing about compute
 SUSPECT_MODELS = 8
+FEW_MODELS, FEW_FAMILIES = 8, 4  # below either, scatter is not measured: resampling has nothing to resample
 SUSPECT_MOST = 300  # models beyond which the pairwise slopes are not worth their cost
 
 
@@ -43,8 +44,14 @@ def table_flags(points: Points) -> list[str]:
     out: list[str] = []
     if frame.empty:
         return out
-    if frame["model_family"].nunique() == 1:
+    models, families = len(frame), int(frame["model_family"].nunique())
+    if families == 1:
         out.append("one model family: the spread between families is a prior, not measured")
+    if models < FEW_MODELS or 1 < families < FEW_FAMILIES:
+        out.append(
+            f"{models} models of {families} model families (fewer than {FEW_MODELS} or {FEW_FAMILIES}): the intervals lean "
+            "on the priors"
+        )
     span = float(np.log10(frame["flops"].max() / frame["flops"].min()))
     if span < 1:
         out.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dangercurve.analysis.canonical import by_content, model_order
 from dangercurve.analysis.joint_model import Design, IntArray, Prior
 from dangercurve.analysis.scores import chance_floor
 from dangercurve.analysis.scoring import FloatArray
@@ -40,12 +41,14 @@ class Goal:
 
 def training_design(train: pd.DataFrame, targets: pd.DataFrame, prior: Prior) -> tuple[Design, Codes]:
     """Index models, families and benchmarks; place the departures' bumps and bends over training and target compute."""
-    train = train.sort_values(["model", "benchmark"], kind="stable")
-    models = train.drop_duplicates("model")
+    train = by_content(train)
+    models = train.drop_duplicates("model").sort_values(
+        "model", key=lambda names: names.map(model_order(train))
+    )
     codes = Codes(_index(models["model_family"]), _index(train["benchmark"]))
     index = _index(models["model"])
     floor = np.empty(len(codes.benchmarks))
-    for name, part in train.groupby("benchmark", sort=True):
+    for name, part in train.groupby("benchmark", sort=False):
         chance = float(part["chance"].median()) if part["chance"].notna().any() else float("nan")
         floor[codes.benchmarks[str(name)]] = min(chance_floor(list(part["score"]), chance), _MAX_FLOOR)
     x = log_compute(models)
@@ -104,7 +107,7 @@ def item_counts(frame: pd.DataFrame) -> FloatArray:
 
 
 def _index(names: pd.Series) -> dict[str, int]:
-    return {str(name): k for k, name in enumerate(sorted(names.unique()))}
+    return {str(name): k for k, name in enumerate(names.unique())}
 
 
 def _codes(names: pd.Series, index: dict[str, int]) -> IntArray:

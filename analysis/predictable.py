@@ -14,6 +14,7 @@ from dangercurve._errors import DataError
 Floats = NDArray[np.float64]
 Predictor = Callable[[Floats, Floats, Floats], Floats]
 MAX_ORIGINS = 60  # training sets tried, evenly spread over the models
+_NO_ERROR = 1e-18  # squared errors at or below it are rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Predictable:
     """Held-out skill 1 - MSE(curve)/MSE(best reference) with a two-sided interval over held-out models.
 
     `verdict`: law (interval above 0), noise (interval below 0 or containing 0 with a point below .1), else undecided.
-    `reference` names the better of last value and mean, `extrapolation` the median distance in log10 FLOP.
+    `reference` names the better of last value and mean, `extrapolation` the median distance in log10 FLOP. Where the
+    reference makes no error (all scores alike) there is nothing to predict: skill and interval are NaN, undecided.
     """
 
     skill: float
@@ -86,9 +88,10 @@ def law_or_noise(
     else:
         weight = rng.multinomial(len(held), np.full(len(held), 1 / len(held)), n_boot)
     below = weight @ table[:, which]
-    draws = 1 - (weight @ table[:, 0]) / np.where(below > 0, below, np.nan)
-    skill = float(1 - table[:, 0].mean() / max(table[:, which].mean(), 1e-300))
-    known = draws[np.isfinite(draws)]  # none where the reference makes no error at all
+    draws = 1 - (weight @ table[:, 0]) / np.where(below > _NO_ERROR, below, np.nan)
+    reference_error = float(table[:, which].mean())
+    skill = 1 - float(table[:, 0].mean()) / reference_error if reference_error > _NO_ERROR else np.nan
+    known = draws[np.isfinite(draws)] if np.isfinite(skill) else draws[:0]
     lo, hi = (
         (float(q) for q in np.quantile(known, [alpha / 2, 1 - alpha / 2])) if known.size else (np.nan, np.nan)
     )

@@ -1,6 +1,7 @@
 """Reference methods of protocol P1: what a forecaster must beat. One benchmark at a time, compute only.
 
-Each takes the training rows, the targets (no score) and a seed, and returns predictive draws (n_draws, n_targets).
+Each takes the training rows, the targets (no score) and a seed, and returns predictive draws (n_draws, n_targets). Random
+numbers follow the order of the rows (`canonical.by_content` makes it one), never that of names.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _each_benchmark(
     seed: int,
     predict: Callable[[pd.DataFrame, pd.DataFrame, np.random.Generator], FloatArray],
 ) -> FloatArray:
-    names = sorted(targets["benchmark"].unique())
+    names = list(targets["benchmark"].unique())
     streams = np.random.SeedSequence(seed).spawn(len(names))
     out = np.empty((N_DRAWS, len(targets)))
     for name, stream in zip(names, streams, strict=True):
@@ -116,7 +117,7 @@ def _logistic_bootstrap(
 
 def _random_intercept(part: pd.DataFrame, goal: pd.DataFrame, rng: np.random.Generator) -> FloatArray:
     x, x_goal, y, floor = _standard(part, goal)
-    names = sorted(part["model_family"].unique())
+    names = list(part["model_family"].unique())
     index = part["model_family"].map({f: i for i, f in enumerate(names)}).to_numpy(dtype=int)
     k = len(names)
     one = np.eye(k)[index]

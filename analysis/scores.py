@@ -6,7 +6,7 @@ unknown is flagged. Nothing is dropped silently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,8 @@ COLUMNS = (
     "chance",
     "n_items",
 )
-_ALIASES = {"family": "model_family", "params": "N", "tokens": "D", "flop": "flops", "training_flop": "flops"}
-_Drop = Callable[[npt.NDArray[np.bool_], str], None]
+ALIASES = {"family": "model_family", "params": "N", "tokens": "D", "flop": "flops", "training_flop": "flops"}
+Drop = Callable[[npt.NDArray[np.bool_], str], None]
 _MAX_TOKENS = 1e14
 _AUDIT_FACTOR = 10.0
 _FAMILY_FACTOR = 300.0
@@ -60,9 +60,9 @@ class ScoreTable:
     flags: tuple[str, ...] = ()
 
 
-def read_scores(path: Path | str) -> ScoreTable:
-    """Read and validate a benchmark table from CSV, JSONL or Parquet. Raises DataError."""
-    return validate_scores(read_frame(path))
+def read_scores(path: Path | str, mapping: Mapping[str, str] | None = None) -> ScoreTable:
+    """Read and validate a benchmark table from CSV, JSONL or Parquet; `mapping` as in `read_frame`. Raises DataError."""
+    return validate_scores(read_frame(path, mapping))
 
 
 def validate_scores(frame: pd.DataFrame) -> ScoreTable:
@@ -72,7 +72,7 @@ def validate_scores(frame: pd.DataFrame) -> ScoreTable:
     outside [0, 1], no or impossible compute, compute more than tenfold off `6 N D`, and repeats. Raises DataError on
     missing columns, on an empty table, on percentages, and where no row is left.
     """
-    data = frame.rename(columns={k: v for k, v in _ALIASES.items() if k in frame and v not in frame})
+    data = frame.rename(columns={k: v for k, v in ALIASES.items() if k in frame and v not in frame})
     _require(data)
     n = len(data)
     flags: list[str] = []
@@ -94,14 +94,15 @@ def validate_scores(frame: pd.DataFrame) -> ScoreTable:
         raise DataError("column 'score' looks like percentages; divide it by 100 (scores lie in [0, 1])")
     drop(~np.isfinite(score), "score missing or not a number")
     drop((score < 0) | (score > 1), "score outside [0, 1]")
-    flags += _audit_units(out, drop)
+    flags += audit_units(out, drop)
+    _audit_ratio(out, drop)
     flags += _chance(out, drop)
     out["n_items"] = out["n_items"].where(np.isfinite(out["n_items"]) & (out["n_items"] > 0))
     out["release_date"], bad_dates = parse_dates(data.get("release_date"), n)
     if bad_dates:
         flags.append(f"{bad_dates} release dates could not be read without guessing: treated as unknown")
     kept = out[reason == ""]
-    _refuse_runs(kept)
+    refuse_runs(kept, ("model", "benchmark"))
     repeated = kept.duplicated(["model", "benchmark"], keep=False)
     if repeated.any():
         flags += _merge_repeats(kept[repeated], out, drop)
@@ -117,6 +118,7 @@ def validate_scores(frame: pd.DataFrame) -> ScoreTable:
     if kept.empty:
         first = dropped[0].reason if dropped else "it has no rows"
         raise DataError(f"no usable row in the table of {n}: {first}")
+    flags += _unlike_facts(kept)
     if dropped:
         flags.append(f"{len(dropped)} of {n} rows dropped")
     return ScoreTable(kept[list(COLUMNS)].reset_index(drop=True), dropped, tuple(flags))
@@ -177,8 +179,12 @@ def _numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     return pd.to_numeric(data[column], errors="coerce").to_numpy(dtype=float)
 
 
-def _audit_units(out: pd.DataFrame, drop: _Drop) -> list[str]:
-    """Repair tokens and parameters given in other units where compute proves it; drop rows that contradict `6ND`."""
+def audit_units(out: pd.DataFrame, drop: Drop) -> list[str]:
+    """Repair tokens and parameters given in other units where compute proves it; drop rows that contradict `6ND`.
+
+    `out` has `N`, `D`, `flops` (NaN where unknown), changed in place; `drop(mask, why)` is called for rows that cannot be
+    used. Returns a sentence for each assumption.
+    """
     flags: list[str] = []
     N, D, flops = (out[c].to_numpy(copy=True) for c in ("N", "D", "flops"))
     drop(np.isinf(flops) | (flops <= 0), "flops infinite, zero or negative")
@@ -206,8 +212,8 @@ def _audit_units(out: pd.DataFrame, drop: _Drop) -> list[str]:
     drop(~ok & (D < 1e6) & np.isfinite(N), "tokens in an unknown unit and no compute to check them")
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         counted = 6.0 * N * D
-        filled = ~ok & np.isfinite(counted)
-        flops[filled & ~np.isfinite(flops)] = counted[filled & ~np.isfinite(flops)]
+        filled = np.isnan(flops) & np.isfinite(counted)
+        flops[filled] = counted[filled]
         off = np.abs(np.log10(flops / counted)) > np.log10(_AUDIT_FACTOR)
     if filled.any():
         flags.append(f"compute of {int(filled.sum())} rows counted as 6ND")
@@ -215,7 +221,11 @@ def _audit_units(out: pd.DataFrame, drop: _Drop) -> list[str]:
     drop(off, "flops more than tenfold off 6ND")
     drop(D > _MAX_TOKENS, "more than 1e14 training tokens: check the unit")
     out["N"], out["D"], out["flops"] = N, D, flops
-    ratio = np.log10(D / N)
+    return flags
+
+
+def _audit_ratio(out: pd.DataFrame, drop: Drop) -> None:
+    ratio = np.log10(out["D"].to_numpy() / out["N"].to_numpy())
     models = pd.DataFrame({"f": out["model_family"], "m": out["model"], "r": ratio}).drop_duplicates("m")
     centre = models.groupby("f")["r"].agg(["median", "count"])
     middle = out["model_family"].map(centre["median"]).to_numpy(dtype=float)
@@ -224,10 +234,27 @@ def _audit_units(out: pd.DataFrame, drop: _Drop) -> list[str]:
         several & (np.abs(ratio - middle) > np.log10(_FAMILY_FACTOR)),
         "tokens a parameter more than 300-fold off the model family: check the unit",
     )
+
+
+def _unlike_facts(kept: pd.DataFrame) -> list[str]:
+    """A model is one training: rows that give it another compute or another model family are named."""
+    flags = []
+    compute = kept.groupby("model", sort=True)["flops"].agg(["min", "max"])
+    spread = compute["max"] / compute["min"]
+    apart = spread[spread > 1.01]
+    if len(apart):
+        worst = str(apart.idxmax())
+        flags.append(
+            f"{len(apart)} models have several values of compute (up to {apart.max():.3g}-fold: {printable(worst)}): "
+            "each row is read with its own"
+        )
+    families = kept.groupby("model", sort=True)["model_family"].nunique()
+    if several := list(families[families > 1].index):
+        flags.append(f"{len(several)} models have several model families (first: {printable(several[0])})")
     return flags
 
 
-def _chance(out: pd.DataFrame, drop: _Drop) -> list[str]:
+def _chance(out: pd.DataFrame, drop: Drop) -> list[str]:
     chance = out["chance"].to_numpy()
     drop(np.isfinite(chance) & ((chance < 0) | (chance >= 1)), "chance outside [0, 1)")
     unknown = out.loc[~np.isfinite(chance), "benchmark"].unique()
@@ -237,11 +264,11 @@ def _chance(out: pd.DataFrame, drop: _Drop) -> list[str]:
     return [f"no chance floor for {len(unknown)} benchmarks ({shown}): inferred from the lowest scores"]
 
 
-def _refuse_runs(kept: pd.DataFrame) -> None:
-    """A table of single runs, many zeros and ones a (model, benchmark), has no median worth using: refuse it."""
+def refuse_runs(kept: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Raise DataError on a table of single runs: many zeros and ones for each of `keys` have no median worth using."""
     if len(kept) < 20 or not kept["score"].isin((0.0, 1.0)).all():
         return
-    pairs = kept.groupby(["model", "benchmark"], sort=False).ngroups
+    pairs = kept.groupby(list(keys), sort=False, dropna=False).ngroups
     if len(kept) >= 5 * pairs:
         raise DataError(
             f"{len(kept)} scores of 0 or 1 for {pairs} pairs of model and benchmark: this is a table of runs; average "
@@ -249,7 +276,7 @@ def _refuse_runs(kept: pd.DataFrame) -> None:
         )
 
 
-def _merge_repeats(repeats: pd.DataFrame, out: pd.DataFrame, drop: _Drop) -> list[str]:
+def _merge_repeats(repeats: pd.DataFrame, out: pd.DataFrame, drop: Drop) -> list[str]:
     """Keep the first row of each (model, benchmark) with the median score; drop the others with their reason."""
     groups = repeats.groupby(["model", "benchmark"], sort=False)["score"]
     later = repeats["row"][repeats.duplicated(["model", "benchmark"])].to_numpy()

@@ -86,13 +86,13 @@ def crossed_bootstrap(
 
     `rows` and `columns` label each value's two clusters (model family and benchmark). `pooled=False` takes the mean
     inside each column first and then the unweighted mean over columns; `pooled=True` the mean over all values.
-    With a single row cluster and a single column there is nothing to resample: the ends are NaN.
+    With a single row cluster and a single column there is nothing to resample: the ends are NaN. Clusters are numbered
+    as they appear, so their names do not touch the random numbers.
     """
     v = np.asarray(values, dtype=float)
     if v.size == 0:
         raise DataError("no values to bootstrap")
-    r = np.unique(np.asarray(rows), return_inverse=True)[1]
-    c = np.unique(np.asarray(columns), return_inverse=True)[1]
+    r, c = _by_appearance(rows), _by_appearance(columns)
     n_rows, n_columns = int(r.max()) + 1, int(c.max()) + 1
     total, count = np.zeros((n_rows, n_columns)), np.zeros((n_rows, n_columns))
     np.add.at(total, (r, c), v)
@@ -121,6 +121,12 @@ def crossed_bootstrap(
     )
     lo, hi = np.nanquantile(draws, [0.025, 0.975])
     return Interval(est, float(lo), float(hi))
+
+
+def _by_appearance(labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Labels (n,) as numbers from 0, in the order in which they first appear."""
+    _, first, code = np.unique(np.asarray(labels), return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[code], dtype=np.int64)
 
 
 def _matched(draws: npt.ArrayLike, observed: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

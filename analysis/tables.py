@@ -42,6 +42,8 @@ def read_frame(path: Path | str, mapping: Mapping[str, str] | None = None) -> pd
         raise DataError(f"{source}: no such file") from exc
     except DataError:
         raise
+    except pd.errors.EmptyDataError as exc:
+        raise DataError(f"{source.name} is empty: nothing can be estimated") from exc
     except (ValueError, OSError) as exc:
         raise DataError(f"{source}: not a readable table ({printable(str(exc), 120)})") from exc
     for name, column in (mapping or {}).items():
@@ -69,6 +71,8 @@ def column_names(path: Path | str) -> set[str]:
         return set(map(str, pd.read_csv(source, nrows=0).columns))
     except FileNotFoundError as exc:
         raise DataError(f"{source}: no such file") from exc
+    except pd.errors.EmptyDataError as exc:
+        raise DataError(f"{source.name} is empty: nothing can be estimated") from exc
     except (ValueError, OSError) as exc:
         raise DataError(f"{source}: not a readable table ({printable(str(exc), 120)})") from exc
 

@@ -77,10 +77,20 @@ def _checked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The score table's own checks row by row (a model has many rows here), with the axes' columns beside it."""
     import pandas as pd
 
-    from dangercurve.analysis.scores import validate_scores
+    from dangercurve.analysis.scores import ALIASES, refuse_runs, validate_scores
+    from dangercurve.analysis.scores import COLUMNS as SCORE_COLUMNS
 
+    used = {*SCORE_COLUMNS, *ALIASES, *LOG2_AXES, *MULTIPLIERS, "scaffold", "modality"}
+    frame = frame[[c for c in frame.columns if c in used]]
+    settings = [c for c in frame.columns if c != "score"]
+    if "score" in frame:
+        refuse_runs(frame.assign(score=pd.to_numeric(frame["score"], errors="coerce")), settings)
     data = frame.drop_duplicates().reset_index(drop=True)
     notes = [f"{len(frame) - len(data)} copies of rows dropped"] if len(data) < len(frame) else []
+    if settings and (unlike := int(data.duplicated(settings).sum())):
+        notes.append(
+            f"{unlike} rows repeat a model and setting with another score: each counts as a row of its own"
+        )
     if "model" not in data:
         raise DataError(f"the table has no column 'model'{did_you_mean('model', map(str, data.columns))}")
     names: list[str] = data["model"].astype("string").fillna("").tolist()
@@ -131,6 +141,8 @@ def _decompose(part: pd.DataFrame, reference: str | None) -> tuple[list[dict[str
     kinds = rows["scaffold"].astype(str).tolist() if "scaffold" in rows else []
     scaffold = kinds if len(set(kinds)) > 1 else None
     known = rows["chance"].dropna()
+    if len(rows) and rows["score"].nunique() == 1:
+        notes.append(f"every score is {rows['score'].iloc[0]:g}: no effect can be seen")
     floor = chance_floor(list(rows["score"]), float(known.median()) if len(known) else float("nan"))
     physical = np.log10(rows["flops"].to_numpy(float))
     readings = {"physical": physical}

@@ -51,6 +51,7 @@ class LawFit:
     over_training: tuple[dict[str, object], ...]
     predictable: Predictable | None
     dropped: tuple[str, ...]
+    flags: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         body = {k: v for k, v in asdict(self.law).items() if k != "draws"}
@@ -61,6 +62,7 @@ class LawFit:
             "over_training": list(self.over_training),
             "law_or_noise": None if self.predictable is None else asdict(self.predictable),
             "dropped": list(self.dropped),
+            "flags": list(self.flags),
         }
 
     def rows(self) -> list[dict[str, object]]:
@@ -82,37 +84,37 @@ class LawFit:
         tail = "too few models for the law-or-noise test"
         if found is not None:
             tail = f"{found.verdict}: held-out skill {found.skill:.2f} ({found.lo:.2f} to {found.hi:.2f})"
+            if found.skill != found.skill:
+                tail = "nothing to predict: every held-out value is the same"
         state = "converged" if self.law.converged else "NOT CONVERGED"
         return f"L = E + A/N^a + B/D^b over {self.law.n} models, {state}; {tail}"
 
 
-def fit_law_table(frame: pd.DataFrame, *, budgets: Sequence[float], bootstrap: int, seed: int) -> LawFit:
-    """Fit the law to columns N, D and `loss` (or `score`, read as error 1 - score). Raises DataError."""
+def fit_law_table(
+    frame: pd.DataFrame,
+    *,
+    budgets: Sequence[float],
+    bootstrap: int,
+    seed: int,
+    benchmarks: Sequence[str] = (),
+) -> LawFit:
+    """Fit the law to columns N, D and `loss` (or `score`, read as error 1 - score). Raises as `law_points`."""
     import numpy as np
 
     from dangercurve.analysis.law import NAMES, fit_law, optimum, over_training
+    from dangercurve.analysis.law_table import law_points, unlike_points
     from dangercurve.analysis.predictable import law_or_noise
-    from dangercurve.analysis.tables import positive
 
-    for name in ("N", "D"):
-        if name not in frame.columns:
-            raise DataError(f"the table has no column '{name}'{did_you_mean(name, map(str, frame.columns))}")
-    if "loss" not in frame.columns:
-        if "score" not in frame.columns:
-            raise DataError("the law needs a column 'loss' (or 'score', read as error = 1 - score)")
-        if "benchmark" in frame.columns and frame["benchmark"].nunique() > 1:
-            raise DataError("several benchmarks in one law: keep one (their errors are never pooled)")
-        frame = frame.assign(loss=1 - frame["score"].astype(float))
-    if len(frame) > MAX_ROWS:
+    points = law_points(frame, benchmarks)
+    if len(points.frame) > MAX_ROWS:
         raise DataError(
-            f"{len(frame)} rows: a row is a trained model, at most {MAX_ROWS}; keep final checkpoints"
+            f"{len(points.frame)} rows: a row is a trained model, at most {MAX_ROWS}; keep final checkpoints"
         )
-    rows, dropped = positive(frame, ("N", "D", "loss"))
+    rows = points.frame
     n, d, loss = (rows[c].to_numpy(np.float64) for c in ("N", "D", "loss"))
     law = fit_law(n, d, loss, n_boot=bootstrap, seed=seed)
-    names = rows["model"].astype(str) if "model" in rows.columns else rows.index.astype(str)
     extra = []
-    for name, n_i, d_i in zip(names, n, d, strict=True):
+    for name, n_i, d_i in zip(rows["model"], n, d, strict=True):
         penalty, factor = over_training(law, float(n_i), float(d_i))
         extra.append(
             {
@@ -134,7 +136,8 @@ def fit_law_table(frame: pd.DataFrame, *, budgets: Sequence[float], bootstrap: i
         found = law_or_noise(log_c, loss, predict, min_train=max(7, len(n) // 2), seed=seed)
     intervals = {k: law.interval(k) for k in NAMES} if bootstrap else {}
     optima = tuple(optimum(law, c) for c in budgets)
-    return LawFit(law, intervals, optima, tuple(extra), found, tuple(dropped))
+    flags = (*points.flags, *unlike_points(law, rows))
+    return LawFit(law, intervals, optima, tuple(extra), found, points.dropped, flags)
 
 
 def fit_score_table(frame: pd.DataFrame, benchmarks: Sequence[str], *, seed: int) -> CurveFits:

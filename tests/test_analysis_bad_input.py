@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -126,3 +127,139 @@ def test_a_benchmark_with_two_chance_floors_is_still_backtested_and_said(tmp_pat
     frame.loc[0, "chance"] = 0.1
     result = call(frame, tmp_path, "backtest", "--cut-flops", "1e23")
     assert result.exit_code == 0 and "2 chance floors" in result.stderr
+
+
+@pytest.mark.parametrize("verb", [("fit",), ("fit", "--law"), ("backtest", "--cut-flops", "1e22")])
+def test_an_empty_file_is_empty_and_not_unreadable(verb: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("")
+    result = CliRunner().invoke(cli, [verb[0], str(path), *verb[1:]])
+    assert "t.csv is empty: nothing can be estimated" in str(result.exception)
+
+
+def test_a_model_with_two_values_of_compute_or_two_families_is_named() -> None:
+    frame = pd.concat([scores(), scores(benchmark="c")], ignore_index=True)
+    frame.loc[3, "flops"] *= 1000
+    frame.loc[4, "family"] = "other"
+    flags = validate_scores(frame).flags
+    assert any("several values of compute (up to 1e+03-fold: m3)" in line for line in flags)
+    assert any("1 models have several model families (first: m4)" in line for line in flags)
+    assert not any("several" in line for line in validate_scores(scores()).flags)
+
+
+def test_compute_is_counted_as_6nd_only_where_none_is_given() -> None:
+    frame = scores().assign(N=lambda f: (f["flops"] / 120) ** 0.5, D=lambda f: 20 * f["N"])
+    frame.loc[0, "flops"], frame.loc[1, "flops"], frame.loc[2, "flops"] = np.inf, -1e22, np.nan
+    table = validate_scores(frame)
+    assert "compute of 1 rows counted as 6ND" in table.flags and len(table.dropped) == 2
+
+
+def test_few_models_are_said_beside_a_forecast() -> None:
+    from dangercurve.analysis.flags import table_flags
+
+    said = table_flags(points_from_scores(validate_scores(scores(5))))
+    assert any(line.startswith("5 models of 4 model families") for line in said)
+    assert table_flags(points_from_scores(validate_scores(scores()))) == []
+
+
+def losses() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    n, d = 10 ** rng.uniform(7, 9.5, 30), 10 ** rng.uniform(9, 11.5, 30)
+    noise = np.exp(rng.normal(0, 0.01, 30))
+    return pd.DataFrame(
+        {
+            "model": [f"m{i}" for i in range(30)],
+            "N": n,
+            "D": d,
+            "loss": (1.7 + 400 / n**0.34 + 410 / d**0.28) * noise,
+        }
+    )
+
+
+def law(frame: pd.DataFrame, tmp_path: Path, *options: str) -> Result:
+    return call(frame, tmp_path, "fit", "--law", "--bootstrap", "0", *options)
+
+
+def test_a_law_lists_every_row_it_leaves_out(tmp_path: Path) -> None:
+    frame = losses()
+    frame.loc[0, "N"], frame.loc[1, "D"], frame.loc[2, "loss"] = np.nan, -1.0, np.inf
+    frame.loc[3, "D"] /= 1e12
+    result = law(pd.concat([frame, frame.tail(1)]), tmp_path)
+    assert result.exit_code == 0
+    for line in (
+        "5 of 31 rows dropped",
+        "row 0 (m0): N is missing",
+        "row 1 (m1): D is missing",
+        "row 2 (m2): loss is missing",
+        "row 3 (m3): tokens in an unknown unit",
+        "row 30 (m29): copy of an earlier row",
+    ):
+        assert line in result.stderr
+
+
+def test_tokens_in_trillions_are_read_by_their_compute_in_a_law(tmp_path: Path) -> None:
+    frame = losses().assign(flops=lambda f: 6 * f["N"] * f["D"])
+    other = frame.assign(D=frame["D"] / 1e12)
+    first, second = (law(f, tmp_path, "--format", "json") for f in (frame, other))
+    assert "30 rows read as tokens in trillions" in second.stderr
+    assert json.loads(second.stdout)["law"]["b"] == pytest.approx(
+        json.loads(first.stdout)["law"]["b"], rel=1e-4
+    )
+
+
+def test_a_point_far_off_the_law_is_named(tmp_path: Path) -> None:
+    frame = losses()
+    frame.loc[5, "loss"] *= 1.5
+    result = law(frame, tmp_path)
+    assert "note: m5 lies +" in result.stderr and result.stderr.count("off the law") == 1
+
+
+def test_a_law_of_scores_is_of_one_benchmark_and_of_rates(tmp_path: Path) -> None:
+    frame = losses().assign(benchmark="b", score=lambda f: 1 - f["loss"] / 5).drop(columns="loss")
+    two = pd.concat([frame, frame.assign(benchmark="c")])
+    assert "keep one with --benchmark" in str(law(two, tmp_path).exception)
+    assert law(two, tmp_path, "--benchmark", "c").exit_code == 0
+    assert "no benchmark 'cc'" in str(law(two, tmp_path, "--benchmark", "cc").exception)
+    assert "percentages" in str(law(frame.assign(score=100 * frame["score"]), tmp_path).exception)
+    assert "no error left" in str(law(frame.assign(score=1.0), tmp_path).exception)
+    assert "not a number" in str(law(frame.assign(score="good"), tmp_path).exception)
+
+
+def test_equal_losses_show_no_law(tmp_path: Path) -> None:
+    result = law(losses().assign(loss=2.0), tmp_path)
+    assert result.exit_code == 0
+    assert "every loss is 2: no law can be seen" in result.stderr and "nothing to predict" in result.stdout
+
+
+def test_saturated_scores_have_no_skill_rather_than_an_absurd_one(tmp_path: Path) -> None:
+    for score in (0.0, 1.0):
+        rows = json.loads(call(scores().assign(score=score), tmp_path, "fit", "--format", "json").stdout)
+        assert {(row["skill"], row["verdict"]) for row in rows} == {(None, "undecided")}
+
+
+def test_a_comparison_says_what_rows_lack_or_repeat(tmp_path: Path) -> None:
+    table = pd.concat([scores(2, benchmark=f"b{k}") for k in range(8)], ignore_index=True)
+    table.loc[0, "score"] = np.nan
+    result = call(pd.concat([table, table.tail(2)]), tmp_path, "compare", "m0", "m1")
+    assert result.exit_code == 0
+    assert "1 rows without a score (rows 1): missing" in result.stderr
+    assert "2 rows repeat a model and instance" in result.stderr and "2 of them equal" in result.stderr
+    table.loc[3, "score"] = 1.5
+    assert "row 4: scores must lie in [0, 1], 1 do not" in str(
+        call(table, tmp_path, "compare", "m0", "m1").exception
+    )
+
+
+def test_axes_refuse_single_runs_and_name_repeated_settings(tmp_path: Path) -> None:
+    runs = pd.concat([scores().assign(score=float(k % 2)) for k in range(8)])
+    assert "this is a table of runs" in str(call(runs, tmp_path, "fit", "--axes").exception)
+    twice = pd.concat([scores(), scores().head(3).assign(score=0.5)])
+    assert "3 rows repeat a model and setting" in call(twice, tmp_path, "fit", "--axes").stderr
+    assert "every score is 1" in call(scores().assign(score=1.0), tmp_path, "fit", "--axes").stderr
+
+
+def test_a_backtest_reads_other_names_of_columns(tmp_path: Path) -> None:
+    frame = scores(30).rename(columns={"flops": "compute", "benchmark": "exam"})
+    options = ["--cut-flops", "1e23", "--map", "flops=compute", "--map", "benchmark=exam"]
+    result = call(frame, tmp_path, "backtest", *options)
+    assert result.exit_code == 0 and "random_intercept" in result.stdout

@@ -119,6 +119,32 @@ def test_the_command_prints_the_agreed_shape(tmp_path: Path, monkeypatch: pytest
     assert all(c["q05"] <= c["q25"] <= c["q50"] <= c["q75"] <= c["q95"] for c in data["cells"])
 
 
+@pytest.mark.parametrize("names", ["model", "family", "benchmark"])
+def test_neither_the_order_of_rows_nor_names_change_a_forecast(
+    names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dangercurve.analysis import joint
+    from dangercurve.analysis.joint_fit import Effort
+
+    quick = joint.Settings(effort=Effort(chains=2, draws=20, warmup=10, rounds=1, leapfrog=4))
+    monkeypatch.setattr(joint, "Settings", lambda: quick)
+    given = table()
+    other = given.sample(frac=1, random_state=1)
+    unlike = {name: f"z{k}" for k, name in enumerate(sorted(given[names].unique(), reverse=True))}
+    other[names] = other[names].map(unlike)
+    first, second = (backtest_compute(validate_scores(f), 5e21) for f in (given, other))
+    column = {"family": "model_family"}.get(names, names)
+    values = ["mean", "q05", "q50", "q95", "crps", "interval_score90"]
+    keys = ["method", "model", "benchmark"]
+    expected = first.cells.assign(**{column: first.cells[column].map(unlike)}).set_index(keys)[values]
+    assert second.cells.set_index(keys)[values].loc[expected.index].equals(expected)
+    assert first.paired == second.paired
+    scores = [
+        {k: v for k, v in r.summary["dangercurve"].items() if k != "by_benchmark"} for r in (first, second)
+    ]
+    assert scores[0] == scores[1]
+
+
 def test_the_command_wants_one_of_two_ways(tmp_path: Path) -> None:
     run = CliRunner().invoke(command, [str(tmp_path / "t.csv")])
     assert run.exit_code == 2

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     help="Training records before the first origin (--time).",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same bytes.")
+@click.option("--map", "mapping", multiple=True, metavar="NAME=COLUMN", help="Our column name = the table's.")
 @output_options
 def command(
     table: Path,
@@ -39,6 +40,7 @@ def command(
     by_time: bool,
     min_train: int,
     seed: int,
+    mapping: tuple[str, ...],
     fmt: str,
     output: Path | None,
 ) -> None:
@@ -53,11 +55,13 @@ def command(
         raise click.UsageError("give either --cut-flops FLOP or --time")
     if seed < 0:
         raise click.UsageError(f"--seed must not be negative, got {seed}")
+    from dangercurve.analysis.tables import parse_mapping, read_frame
+
+    columns = parse_mapping(mapping)
     if by_time:
-        from dangercurve.analysis.tables import read_frame
         from dangercurve.analysis.trend import backtest_time
 
-        data = backtest_time(read_frame(table), min_train, seed)
+        data = backtest_time(read_frame(table, columns), min_train, seed)
         flags = data["flags"]
         notes([str(flag) for flag in flags] if isinstance(flags, list) else [])
         emit(data, fmt, output, rows=_rows(data), title=f"held-out horizons, seed {seed}")
@@ -66,7 +70,7 @@ def command(
     from dangercurve.analysis.scores import read_scores
 
     assert cut_flops is not None
-    scores = read_scores(table)
+    scores = read_scores(table, columns)
     for flag in scores.flags:
         click.echo(f"note: {flag}", err=True)
     for row in scores.dropped[:10]:

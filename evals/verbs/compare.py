@@ -70,7 +70,9 @@ def command(
         parts = [_plain(read_frame(place, parse_mapping(mapping)), place.name) for place in places]
         frame, split = pd.concat(parts, ignore_index=True), by
     found = compare_models(frame, model_a, model_b, by=split, alpha=alpha)
-    notes(_remarks(found, model_a, model_b))
+    notes(
+        [*_remarks(found, model_a, model_b), *([] if all(folders) else _rows_said(frame, model_a, model_b))]
+    )
     simulated = "simulated" in frame and bool(frame["simulated"].astype("boolean").fillna(False).any())
     title = f"{model_a} - {model_b}, {100 * (1 - alpha):g} % two-sided, paired by instance"
     emit([asdict(row) for row in found], fmt, output, title="SIMULATED: " * simulated + title)
@@ -89,6 +91,26 @@ def _remarks(found: list[Comparison], a: str, b: str) -> list[str]:
         for c in found
         if c.comparable is False
     ]
+
+
+def _rows_said(frame: pd.DataFrame, a: str, b: str) -> list[str]:
+    """What a table's rows of the two models lack or repeat: nothing is dropped or averaged in silence."""
+    rows = frame[frame["model"].astype(str).isin([a, b])]
+    lines = []
+    empty = rows["place"][rows["value"].isna()].tolist()
+    if empty:
+        shown = ", ".join(map(str, empty[:8])) + (", ..." if len(empty) > 8 else "")
+        lines.append(
+            f"{len(empty)} rows without a score (rows {shown}): missing, counted against either side in turn"
+        )
+    again = int(rows.duplicated(["model", "instance"]).sum())
+    if again:
+        copies = int(rows.drop(columns="place").duplicated().sum())
+        equal = f"; {copies} of them equal an earlier row in every column" if copies else ""
+        lines.append(
+            f"{again} rows repeat a model and instance: an instance counts once, with its mean{equal}"
+        )
+    return lines
 
 
 def _observations(folder: Path, value: str) -> pd.DataFrame:
@@ -127,8 +149,13 @@ def _plain(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         raise DataError(
             f"{name}, row {row + 1}: the score '{shown}' is no number; a missing one is an empty cell"
         )
-    if np.isinf(score).any() or ((score < 0) | (score > 1)).any():
-        raise DataError(f"{name}: scores must lie in [0, 1]; a missing one is an empty cell")
+    outside = np.flatnonzero(np.isinf(score) | (score < 0) | (score > 1))
+    if outside.size:
+        raise DataError(
+            f"{name}, row {outside[0] + 1}: scores must lie in [0, 1], {outside.size} do not; a missing one is an empty cell"
+        )
     return frame.assign(
-        instance=frame[key].astype("object").where(frame[key].notna()), value=score.astype(float)
+        instance=frame[key].astype("object").where(frame[key].notna()),
+        value=score.astype(float),
+        place=np.arange(1, len(frame) + 1),
     )

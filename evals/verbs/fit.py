@@ -86,8 +86,10 @@ def command(
         return
     frame = read_frame(table, parse_mapping(mapping))
     if law:
-        result = fitting.fit_law_table(frame, budgets=budgets, bootstrap=bootstrap, seed=seed)
-        notes(result.dropped)
+        result = fitting.fit_law_table(
+            frame, budgets=budgets, bootstrap=bootstrap, seed=seed, benchmarks=benchmark
+        )
+        notes((*result.flags, *result.dropped))
         emit(result.as_dict(), fmt, output, rows=result.rows(), title=result.title())
         return
     if budgets:
