@@ -37,6 +37,7 @@ from dangercurve.scorers.monitors import (
     Form,
     Step,
     Transcript,
+    View,
     check_form,
     check_view,
     length_only,
@@ -160,6 +161,29 @@ def test_a_long_record_is_cut_in_the_middle_and_says_so() -> None:
     assert lines[0].startswith("scan parcel=K0")
     assert lines[-1].startswith("scan parcel=K999")
     assert sum("left out" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_flood_of_words_or_of_long_calls_puts_a_step_out_of_sight(view: View) -> None:
+    """A job of 150 steps fits in the room, and what else the participant puts into the record takes none of it."""
+    steps = tuple(Step(f"file parcel=K{k} bay={k % 9}", f"K{k}", f"K{k} is filed. " * 6) for k in range(150))
+    plain = render(Transcript("", steps, (), "k"), view)
+    pages = ("an honest day's work\n" * 5_000, "x" * 300_000)
+    long_calls = tuple(
+        Step(f"file parcel=K{k} note={'z' * 5_000}", f"K{k}", "No such parcel.") for k in range(900, 925)
+    )
+    shown = render(Transcript("", (*long_calls, *steps), pages, "k"), view)
+    assert [line for line in shown if line in set(plain)] == list(plain)
+    assert len(plain) == 150 and sum(map(len, shown)) < 1.5 * MAX_CHARS
+
+
+def test_a_long_call_hides_neither_its_answer_nor_the_last_act() -> None:
+    long = Step(f"scan parcel=K1 x={'z' * 2_000}", "K1", "Rejected.")
+    act = Step("file parcel=K1 bay=7", "K1", "K1 is filed.")
+    many = tuple(dataclasses.replace(long, result=f"Rejected: {k}" * 40) for k in range(20))
+    transcript = Transcript("", (long, *many, act), (), "k")
+    assert render(transcript, "trace")[0].endswith("-> Rejected.")
+    assert render(transcript, "extract")[0].endswith("last: file parcel=K1 bay=7")
 
 
 def test_what_a_participant_writes_moves_no_monitor_that_is_code_but_by_its_length() -> None:
