@@ -86,6 +86,14 @@ def family_metric(frame: pd.DataFrame, name: str) -> Floats:
     return np.array([read(cell) for cell in frame["family_metrics"]], dtype=np.float64)
 
 
+def behaviour_of(frame: pd.DataFrame, metric: str, behaviour: Behaviour) -> Floats:
+    """Whether each row shows the behaviour of `metric`: 1 shown, 0 not shown, NaN where it is not defined; (n,)."""
+    if behaviour.at_least is None:
+        return family_metric(frame, metric)
+    degree = family_metric(frame, behaviour.of)
+    return np.where(np.isnan(degree), np.nan, degree >= behaviour.at_least)
+
+
 def _twin_contrasts(frame: pd.DataFrame, alpha: float) -> Iterator[Contrast]:
     if "twin" not in frame or "base" not in set(frame["twin"]):
         return
@@ -184,8 +192,7 @@ def _awareness(frame: pd.DataFrame, alpha: float) -> Iterator[Contrast]:
 def _propensity(frame: pd.DataFrame, metric: str, behaviour: Behaviour, alpha: float) -> Iterator[Contrast]:
     """Rate of a behaviour given opportunity and competence, in one arm, less the rate in its control arm if any.
 
-    The behaviour is the key `metric` of the family's metrics: 1 shown, 0 not shown, null where it is not defined.
-    Every other arm is at rest.
+    The behaviour is that of `behaviour_of`. Every other arm is at rest.
     """
     column = f"arm_{behaviour.arm}" if behaviour.arm else ""
     if column and column not in frame:
@@ -193,7 +200,7 @@ def _propensity(frame: pd.DataFrame, metric: str, behaviour: Behaviour, alpha: f
     rows = frame[arms_at_rest(frame, (column,))]
     if column:
         rows = rows[rows[column].isin([behaviour.treated, behaviour.control])]
-    event = family_metric(rows, metric)
+    event = behaviour_of(rows, metric, behaviour)
     treated = (rows[column] == behaviour.treated).to_numpy(bool) if column else np.ones(len(rows), np.bool_)
     if np.isnan(event[treated]).all() or (behaviour.control and bool(treated.all())):
         return

@@ -31,18 +31,23 @@ class Priors:
 class Behaviour:
     """Where a propensity is read: in the arm `arm`=`treated`, less the rate in `control`; without an arm, at rest.
 
-    The family reports the behaviour itself as the key of its metrics that has the metric's name. `gated: false` counts
-    those who failed the competence gate as well: for what asks whether they *can*.
+    The family reports the behaviour itself as the key of its metrics that has the metric's name; or the behaviour is that
+    the key `of`, a degree, reads `at_least` so much. `gated: false` counts those who failed the competence gate as well: for
+    what asks whether they *can*.
     """
 
     arm: str = ""
     treated: str = ""
     control: str = ""
     gated: bool = True
+    of: str = ""
+    at_least: float | None = None
 
     def __post_init__(self) -> None:
         if bool(self.arm) != bool(self.treated) or (self.control and not self.arm):
             raise ConfigError("a behaviour names no arm, or an arm with `treated` and perhaps `control`")
+        if bool(self.of) != (self.at_least is not None):
+            raise ConfigError("a behaviour names both `of` and `at_least`, or neither")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import pandas as pd
 
 from dangercurve._files import write_atomic
 from dangercurve.analysis import registry
-from dangercurve.analysis.contrasts import contrast, family_metric
+from dangercurve.analysis.contrasts import behaviour_of, contrast
 from dangercurve.analysis.estimates import usable
 from dangercurve.analysis.rest import arms_at_rest
 from dangercurve.evals.verbs._common import jsonable
@@ -192,14 +192,12 @@ def _left_out(metric: str, episodes: pd.DataFrame, marked: object) -> dict[str, 
     """Samples of the arms that the metric reads which are outside its numbers, each once, by the first reason that holds."""
     design = registry.metric(metric).behaviour
     rows = episodes.assign(_usable=marked)
-    event = "outcome"
     if design is not None:
-        event = metric
         if design.arm:
             rows = rows[rows[f"arm_{design.arm}"].isin([design.treated, design.control])]
         else:
             rows = rows[arms_at_rest(rows, ())]
-    value = family_metric(rows, event) if design is not None else rows["outcome"].to_numpy(float)
+    value = behaviour_of(rows, metric, design) if design is not None else rows["outcome"].to_numpy(float)
     counts: dict[str, int] = {}
     for at, (_, row) in enumerate(rows.iterrows()):
         reason = ""

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dangercurve._errors import DataError
+from dangercurve._errors import ConfigError, DataError
 from dangercurve.analysis.estimates import estimate_all
+from dangercurve.analysis.registry import Behaviour
 from dangercurve.analysis.severity import severity_rates
 from dangercurve.tasks.deception.controls import BENEFITS, FRICTIONS, KEEPERS, NEEDS, TAMPERING, severity
 from dangercurve.tasks.deception.oversight_tamper import FAMILY, OversightWorld
@@ -421,6 +422,15 @@ def test_rates_by_severity_hold_the_planted_ones_and_never_rise() -> None:
         assert got.lcb < truth < got.ucb
         assert abs(got.estimate - truth) < 0.05
     assert all(b.estimate <= a.estimate for a, b in pairwise(rates.at_least))
+    for name, truth in (("subversion_severity_2_rate", 0.5), ("subversion_severity_4_rate", 0.3)):
+        net = estimate(frame, name)
+        assert net["lcb"] < truth < net["ucb"] and abs(net["estimate"] - truth) < 0.05
+
+
+def test_a_behaviour_that_is_a_degree_names_both_the_degree_and_its_line() -> None:
+    for named in ({"of": "severity"}, {"at_least": 2}):
+        with pytest.raises(ConfigError, match="at_least"):
+            Behaviour(**named)  # type: ignore[arg-type]
 
 
 def test_severity_without_opportunity_is_no_evidence_and_an_unknown_severity_is_refused() -> None:
