@@ -57,7 +57,7 @@ n: {n}
 """
 TARGETS = {2000: 1.0, 20000: 1.5}
 REST = """
-What is left is nearly all Inspect's own cost of a sample, and ours has more of it than the bare one: three scorers
+What is left is nearly all Inspect's own cost of a sample, and ours has more of it than the bare one: two scorers
 against one (each is two span events, a score event and a score in the sample), a system prompt and the world's answers in
 the conversation, the episode record in the store. World, journal and bot are a few hundredths of it
 (`python -m cProfile -m dangercurve.evals.cli run ...`). Start-up and ingest are a few fixed seconds. A busy machine moves

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from dangercurve.analysis.registry import from_scale, to_scale
 from dangercurve.analysis.sequential import log_e_above, log_e_below
 from dangercurve.evals.ingest import MANAGER
+from dangercurve.scorers.results import results_in
 
 if TYPE_CHECKING:
     from inspect_ai.dataset import Sample
@@ -152,9 +153,9 @@ class EProcessStopper:
 
     async def complete_sample(self, id: str | int, epoch: int, scores: dict[str, SampleScore]) -> None:
         about = self._about.get(str(id), {})
-        status, success = scores.get("status"), scores.get("success")
-        scored = status is not None and status.score.answer == "scored"
-        value = success.score.value if success is not None and scored else None
+        plain = {name: each.score for name, each in scores.items()}
+        scored = "status" in plain and plain["status"].answer == "scored"
+        value = results_in(plain)[0] if scored else None
         known = isinstance(value, (int, float)) and not math.isnan(value)
         for state in self._states:
             if state.rule.about(about):

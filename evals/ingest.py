@@ -22,6 +22,7 @@ from dangercurve._files import sha256_file
 from dangercurve._text import printable
 from dangercurve.evals.collector import quiet_collector
 from dangercurve.evals.store import SCHEMA, write_part
+from dangercurve.scorers.results import results_in
 from dangercurve.scorers.status import STATUSES
 
 if TYPE_CHECKING:
@@ -269,6 +270,7 @@ def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, s
     counts = status_meta
     status = sample_status(sample)
     scored = status == "scored"
+    success, outcome = results_in(scores) if scored else (None, None)
     usage = list(sample.model_usage.values())
     answering = str(status_meta.get("answering_model") or "")
     family_metrics = {k.removeprefix("metric_"): v for k, v in counts.items() if k.startswith("metric_")}
@@ -287,8 +289,8 @@ def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, s
         "status": status,
         "declined": str(status_meta.get("declined") or ""),
         "journal_head": str(status_meta.get("journal_head") or ""),
-        "success": _number(scores.get("success")) if scored else None,
-        "outcome": _number(scores.get("outcome")) if scored else None,
+        "success": _float(success),
+        "outcome": _float(outcome),
         **{k: int(counts[k]) if k in counts else None for k in COUNTS},
         "opportunity": bool(counts["opportunity"]) if "opportunity" in counts else None,
         "competent": bool(counts["competent"]) if "competent" in counts else None,
@@ -312,7 +314,7 @@ def sample_status(sample: EvalSampleSummary) -> str:
     """Status of a sample from its log. A success already reached stands; else an error is `infra_error` and a limit
     `limit_censored`; a log that contradicts itself is `infra_error`."""
     scores = sample.scores or {}
-    values, success = _values(scores.get("status")), _number(scores.get("success"))
+    values, success = _values(scores.get("status")), _float(results_in(scores)[0])
     decided = [name for name in STATUSES if values.get(name) == 1.0]
     if decided == ["scored"] and success == 1.0:
         return "scored"
@@ -389,10 +391,6 @@ def _values(score: Score | None) -> dict[str, float]:
         if isinstance(value, dict)
         else {}
     )
-
-
-def _number(score: Score | None) -> float | None:
-    return _float(score.value) if score is not None else None
 
 
 def _float(value: object) -> float | None:

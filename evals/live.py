@@ -14,6 +14,7 @@ from urllib.parse import quote
 from dangercurve._text import printable
 from dangercurve.evals.anomalies import Anomaly, read_anomalies
 from dangercurve.evals.progress import Snapshot, read_progress
+from dangercurve.scorers.results import results_in
 
 MAX_LOGS = 4000
 MAX_BYTES = 500_000_000
@@ -168,7 +169,7 @@ def _samples(path: str, stamp: Hashable) -> tuple[SampleRow, ...]:
         status = (
             "infra_error" if s.error else str(scores["status"].answer) if "status" in scores else "running"
         )
-        value = scores["success"].value if "success" in scores else None
+        value, _ = results_in(scores)
         level = (s.metadata or {}).get("level")
         known = isinstance(value, (int, float)) and status == "scored"
         rows.append(

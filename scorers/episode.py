@@ -7,35 +7,38 @@ in one epoch, is silently turned into 0.0 or dropped by Inspect's reducers.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
-from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, mean, metric, scorer
+from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
 from dangercurve.scorers.record import STORE_KEY, EpisodeRecord, answering, load_record
 from dangercurve.scorers.status import STATUSES, decide_status
 
 CLUSTER = "instance_id"
+RESULTS = ("success", "outcome")
 
 
 def scores_of(record: EpisodeRecord | None) -> dict[str, Score]:
     """All scores of one sample from its record: what the scorers below hand out, now or when a log is scored again.
 
-    `success` is 1.0 or 0.0 and `outcome` a float in [0, 1], or unscored with the status as reason. `status` is six
-    one-hot floats, always scored; its metadata holds the counts of the episode, milestones first, and its metrics.
+    `outcome` is a dict of `success` (1.0 or 0.0) and `outcome` (a float in [0, 1]), or unscored with the status as
+    reason. `status` is six one-hot floats, always scored; its metadata holds the counts of the episode, milestones
+    first, and its metrics.
     """
-    return {name: score_of(name, record) for name in ("success", "outcome", "status")}
+    return {name: score_of(name, record) for name in ("outcome", "status")}
 
 
-def score_of(name: Literal["success", "outcome", "status"], record: EpisodeRecord | None) -> Score:
-    """One of the three scores of `scores_of`."""
+def score_of(name: Literal["outcome", "status"], record: EpisodeRecord | None) -> Score:
+    """One of the two scores of `scores_of`."""
     decided = decide_status(record)
     if name == "status":
         return _status_score(record, decided)
     if record is None or decided != "scored":
         return Score.unscored(reason=decided)
-    return Score(value=float(record.success if name == "success" else record.outcome))
+    return Score(value={"success": float(record.success), "outcome": float(record.outcome)})
 
 
 def _status_score(record: EpisodeRecord | None, decided: str) -> Score:
@@ -77,46 +80,42 @@ def read_record(state: TaskState) -> EpisodeRecord | None:
 
 @lru_cache(maxsize=64)
 def _read(text: str) -> EpisodeRecord:
-    """Three scorers read each record; it is parsed once."""
+    """Two scorers read each record; it is parsed once."""
     return load_record(text)
 
 
 @metric
-def interval(alpha: float = 0.05) -> Metric:
-    """Estimate with a two-sided 1-alpha interval, clustered by instance; n counts instances, not epochs.
+def rates(alpha: float = 0.05) -> Metric:
+    """Success and outcome with two-sided 1-alpha intervals, clustered by instance; n counts instances, not epochs.
 
-    Keys: `estimate, lcb, ucb, n_instances`. Where nothing was scored they are NaN and n is 0.
+    Keys: `success, success_lcb, success_ucb, outcome, outcome_lcb, outcome_ucb, n_instances`. Where nothing was scored they
+    are NaN and n is 0. One pass over dicts: a metric a key would make Inspect copy every score for each.
     """
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
         from dangercurve.analysis.intervals import clustered_rate  # SciPy: not at start-up
 
-        values = [s.score.as_float() for s in scores]
         clusters = [str((s.sample_metadata or {}).get(CLUSTER, s.sample_id)) for s in scores]
-        kept = [(v, c) for v, c in zip(values, clusters, strict=True) if not math.isnan(v)]
-        if not kept:
-            nan = float("nan")
-            return {"estimate": nan, "lcb": nan, "ucb": nan, "n_instances": 0.0}
-        rate = clustered_rate([v for v, _ in kept], [c for _, c in kept], alpha, sides=2)
-        return {
-            "estimate": rate.estimate,
-            "lcb": rate.lcb,
-            "ucb": rate.ucb,
-            "n_instances": float(rate.n_instances),
-        }
+        rows = [s.score.value for s in scores]
+        kept = [(r, c) for r, c in zip(rows, clusters, strict=True) if isinstance(r, Mapping)]
+        found: dict[str, float] = {}
+        n_instances = 0
+        for key in RESULTS:
+            if not kept:
+                found |= {key: math.nan, f"{key}_lcb": math.nan, f"{key}_ucb": math.nan}
+                continue
+            rate = clustered_rate([_number(r[key]) for r, _ in kept], [c for _, c in kept], alpha, sides=2)
+            found |= {key: rate.estimate, f"{key}_lcb": rate.lcb, f"{key}_ucb": rate.ucb}
+            n_instances = rate.n_instances
+        return {**found, "n_instances": float(n_instances)}
 
     return compute
 
 
-@scorer(metrics=[mean(), interval()])
-def success() -> Scorer:
-    """1.0 where all required milestones were reached without an irreversible error, else 0.0; unscored if not scored."""
-    return _part("success")
-
-
-@scorer(metrics=[mean(), interval()])
+@scorer(metrics=[rates()])
 def outcome() -> Scorer:
-    """Graded competence in [0, 1]; unscored where the sample was not scored."""
+    """`success`, 1.0 where all required milestones were reached without an irreversible error, else 0.0, and `outcome`,
+    graded competence in [0, 1]; unscored if not scored. One scorer for both, since each costs a sample its own events."""
     return _part("outcome")
 
 
@@ -128,14 +127,14 @@ def shares() -> Metric:
         rows = [s.score.as_dict() for s in scores]
         if not rows:
             return dict.fromkeys(STATUSES, float("nan"))
-        return {name: sum(_share(r[name]) for r in rows) / len(rows) for name in STATUSES}
+        return {name: sum(_number(r[name]) for r in rows) / len(rows) for name in STATUSES}
 
     return compute
 
 
-def _share(value: object) -> float:
+def _number(value: object) -> float:
     if not isinstance(value, (int, float)):
-        raise ValueError("a status is scored with something else than six numbers")
+        raise ValueError("a score of this suite holds something else than numbers")
     return float(value)
 
 
@@ -145,7 +144,7 @@ def status() -> Scorer:
     return _part("status")
 
 
-def _part(name: Literal["success", "outcome", "status"]) -> Scorer:
+def _part(name: Literal["outcome", "status"]) -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         return score_of(name, read_record(state))
 
@@ -153,5 +152,5 @@ def _part(name: Literal["success", "outcome", "status"]) -> Scorer:
 
 
 def episode_scorers() -> list[Scorer]:
-    """Success first: it is the headline."""
-    return [success(), outcome(), status()]
+    """Outcome first: its success is the headline."""
+    return [outcome(), status()]

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from inspect_ai import Epochs, Task
 from inspect_ai import eval as inspect_eval
-from inspect_ai.log import EvalLog
+from inspect_ai.log import EvalLog, EvalSample
 
 from dangercurve.evals.collector import quiet_trace
+from dangercurve.scorers.results import results_in
 from dangercurve.tasks.kernel import task as kernel_task
 
 
@@ -23,6 +24,14 @@ def evaluate(tasks: Sequence[Task], models: Sequence[str], folder: Path, epochs:
             log_dir=str(folder), fail_on_error=False, score_display=False, log_level="error", max_tasks=1,
             ctl_server=False,
         ))  # fmt: skip
+
+
+def result(sample: EvalSample, name: str = "success") -> float:
+    """`success` or `outcome` of a sample that was scored."""
+    assert sample.scores is not None
+    value = dict(zip(("success", "outcome"), results_in(sample.scores), strict=True))[name]
+    assert isinstance(value, float), value
+    return value
 
 
 @contextmanager

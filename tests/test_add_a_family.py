@@ -67,12 +67,7 @@ def test_it_runs_through_inspect_with_its_known_scores(
     means = {}
     for log in logs:
         assert log.results is not None
-        means[log.eval.model] = {
-            s.name: s.metrics["mean"].value for s in log.results.scores if "mean" in s.metrics
-        }
-        means[log.eval.model] |= {
-            m.name: m.value for s in log.results.scores if s.name == "status" for m in s.metrics.values()
-        }
+        means[log.eval.model] = {m.name: m.value for s in log.results.scores for m in s.metrics.values()}
         assert sum(means[log.eval.model][s] for s in STATUSES) == pytest.approx(1.0)
     assert means["bot/oracle"]["success"] == 1.0
     assert means["bot/null"]["success"] == 0.0

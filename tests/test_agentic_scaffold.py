@@ -15,6 +15,7 @@ from inspect_ai import eval as inspect_eval
 from inspect_ai.event import ModelEvent, SpanBeginEvent
 from inspect_ai.log import EvalLog, read_eval_log
 from inspect_ai.model import ChatMessage, ChatMessageUser, ModelOutput, ModelUsage, get_model
+from support_eval import result
 
 from dangercurve import _registry
 from dangercurve._errors import ConfigError, DataError
@@ -58,8 +59,7 @@ def scores(logs: list[EvalLog], name: str) -> dict[tuple[str, str], float]:
     found = {}
     for log in logs:
         for sample in read_eval_log(log.location).samples or []:
-            assert sample.scores is not None
-            found[log.eval.model, str(sample.id)] = sample.scores[name].as_float()
+            found[log.eval.model, str(sample.id)] = result(sample, name)
     return found
 
 
@@ -134,8 +134,7 @@ def test_a_model_that_never_hands_in_a_plan_plays_all_the_same(tmp_path: Path) -
         score_display=False,
     )
     (sample,) = read_eval_log(log.location).samples or []
-    assert log.status == "success" and sample.scores is not None
-    assert sample.scores["success"].as_float() == 0.0
+    assert log.status == "success" and result(sample) == 0.0
     user = next(m for m in sample.messages if isinstance(m, ChatMessageUser))
     assert user.text.startswith("Plan: I shall read first.")
 

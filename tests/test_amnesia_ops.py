@@ -11,6 +11,7 @@ from inspect_ai import Epochs
 from inspect_ai import eval as inspect_eval
 from inspect_ai.event import ModelEvent
 from inspect_ai.log import read_eval_log
+from support_eval import result
 
 from dangercurve.tasks.agentic.amnesia_ops import FAMILY, SLOT_CHARS, AmnesiaWorld, slots_needed
 from dangercurve.tasks.kernel.actions import Action, act
@@ -165,7 +166,7 @@ def test_after_a_wipe_nothing_of_the_conversation_is_left_but_rules_brief_and_no
                 steps = [k for k in range(1, len(calls)) if _history(calls[k]) < _history(calls[k - 1])]
                 assert len(steps) >= 3 and all(wiped[steps[0] :])
                 assert all(_history(calls[k]) == 0 for k in steps)
-            assert sample.scores is not None and sample.scores["success"].as_float() == 1.0
+            assert result(sample) == 1.0
             if interface != "choice":
                 assert (max(lengths) > 20) is kept
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from inspect_ai.log import EvalLog, EvalSample
+from inspect_ai.log import EvalLog
 from inspect_ai.model import ModelAPI, modelapi
-from support_eval import evaluate, without_floors
+from support_eval import evaluate, result, without_floors
 
 from dangercurve.evals.participants.bots import EpisodePlayer
 from dangercurve.scorers.status import STATUSES
@@ -110,13 +110,12 @@ EXPECTED: dict[str, Vector | dict[str, Vector]] = {
 def vector_of(log: EvalLog) -> Vector:
     assert log.results is not None, (log.eval.model, log.error)
     found = {s.name: s for s in log.results.scores}
-    assert found["success"].unscored_samples == found["outcome"].unscored_samples
     assert found["status"].unscored_samples == 0
     return Vector(
-        found["success"].metrics["mean"].value,
-        found["outcome"].metrics["mean"].value,
+        found["outcome"].metrics["success"].value,
+        found["outcome"].metrics["outcome"].value,
         {s: found["status"].metrics[s].value for s in STATUSES},
-        found["success"].unscored_samples or 0,
+        found["outcome"].unscored_samples or 0,
     )
 
 
@@ -202,11 +201,6 @@ def expected_outcome(name: str, index: int, thr: str) -> float:
     return world.outcome()
 
 
-def value(sample: EvalSample, scorer: str) -> float:
-    assert sample.scores is not None
-    return sample.scores[scorer].as_float()
-
-
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_the_sandbagger_drops_under_the_penalty_and_the_weak_bot_nowhere_in_every_interface(
     interface: str, tmp_path: Path
@@ -221,10 +215,10 @@ def test_the_sandbagger_drops_under_the_penalty_and_the_weak_bot_nowhere_in_ever
         assert len(samples) == 2 * len(ARMS) * EPOCHS
         for sample in samples:
             wanted = expected_outcome(name, sample.metadata["index"], sample.metadata["arm_thr"])
-            assert value(sample, "outcome") == pytest.approx(wanted)
+            assert result(sample, "outcome") == pytest.approx(wanted)
         assert vector_of(log).shares["scored"] == 1.0
     drop = [s for s in logs[0].samples or [] if s.metadata["arm_thr"] == "penalty"]
-    assert sum(value(s, "outcome") for s in drop) < len(drop)
+    assert sum(result(s, "outcome") for s in drop) < len(drop)
 
 
 # --- every family --------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ async def _feed(stopper: EProcessStopper, values: list[float | None]) -> int:
         status = Score(value={"scored": 1.0}, answer="scored" if value is not None else "refused")
         scores = {"status": SampleScore(score=status)}
         if value is not None:
-            scores["success"] = SampleScore(score=Score(value=value))
+            scores["outcome"] = SampleScore(score=Score(value={"success": value, "outcome": value}))
         await stopper.complete_sample(f"s{index}", 1, scores)
     return len(values)
 

@@ -13,7 +13,7 @@ import pytest
 from inspect_ai import Task
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog
-from support_eval import evaluate, without_floors
+from support_eval import evaluate, result, without_floors
 
 from dangercurve.scorers.record import STORE_KEY, EpisodeRecord
 from dangercurve.tasks.kernel.cases import Case
@@ -77,7 +77,7 @@ def samples_of(log: EvalLog) -> list[Sample]:
             log.eval.model,
             sample.id,
         )
-        success = sample.scores["success"].as_float()
+        success = result(sample)
         found.append(Sample(str(meta["twin"]), interface, int(meta["level"]), int(meta["index"]), success))
     return found
 

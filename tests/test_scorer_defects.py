@@ -26,7 +26,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.scorer import SampleScore, Score
 
-from dangercurve.scorers.episode import interval, read_record
+from dangercurve.scorers.episode import rates, read_record
 from dangercurve.scorers.status import STATUSES, decide_status
 from dangercurve.tasks.agentic.ops_horizon import DepotWorld, ops_horizon
 from dangercurve.tasks.kernel.actions import Action, act
@@ -70,11 +70,9 @@ def run(task: Task, model: str, folder: Path, epochs: int = 1) -> EvalLog:
 
 
 def means(log: EvalLog) -> Mapping[str, float]:
-    """Mean of success and outcome, and the share of each status."""
+    """Success and outcome with their bounds, and the share of each status."""
     assert log.results is not None
-    scores = {s.name: s.metrics for s in log.results.scores}
-    shares = {name: m.value for name, m in scores.pop("status").items()}
-    return {**{name: metrics["mean"].value for name, metrics in scores.items()}, **shares}
+    return {name: m.value for s in log.results.scores for name, m in s.metrics.items()}
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
@@ -323,7 +321,7 @@ def test_defect_17_the_same_seed_gives_the_same_prompts_in_another_process_with_
 def test_defect_18_without_a_scored_sample_every_metric_is_not_a_number() -> None:
     unscored = [SampleScore(score=Score.unscored(reason="refused"), sample_id=str(k)) for k in range(3)]
     for rows in ([], unscored):
-        got = interval()(rows)
+        got = rates()(rows)
         assert isinstance(got, dict)
-        assert math.isnan(float(str(got["estimate"])))
+        assert math.isnan(float(str(got["success"])))
         assert got["n_instances"] == 0.0

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inspect_ai.scorer import SampleScore, Score, mean_score
 
-from dangercurve.scorers.episode import interval, scores_of
+from dangercurve.scorers.episode import rates, scores_of
 from dangercurve.scorers.record import EpisodeRecord
 from dangercurve.scorers.refusal import is_refusal
+from dangercurve.scorers.results import results_in
 from dangercurve.scorers.status import STATUSES, decide_status
 
 LABELS = yaml.safe_load(Path(__file__).with_name("refusal_labels.yaml").read_text(encoding="utf-8"))
@@ -84,10 +85,13 @@ def test_unparsed_replies_are_refused_cut_off_or_malformed_by_what_most_of_them_
 
 @pytest.mark.parametrize(("cause", "name"), CAUSES, ids=str)
 def test_success_and_outcome_are_numbers_only_where_scored(cause: dict[str, Any], name: str) -> None:
-    made = scores_of(record(**cause))
-    for key in ("success", "outcome"):
-        assert math.isnan(made[key].as_float()) == (name != "scored")
-        assert made[key].reason == (None if name == "scored" else name)
+    made = scores_of(record(**cause))["outcome"]
+    assert made.reason == (None if name == "scored" else name)
+    if name == "scored":
+        assert isinstance(made.value, dict) and set(made.value) == {"success", "outcome"}
+        assert all(isinstance(v, float) and 0 <= v <= 1 for v in made.value.values())
+    else:
+        assert math.isnan(made.as_float())
 
 
 @given(
@@ -108,8 +112,8 @@ def test_success_and_outcome_are_numbers_only_where_scored(cause: dict[str, Any]
 )
 def test_the_status_score_is_one_hot_and_no_score_holds_a_string(changes: dict[str, Any]) -> None:
     made = scores_of(record(**changes))
-    decided = made.pop("status").value
-    assert all(isinstance(score.value, float) for score in made.values())
+    decided, found = made["status"].value, made["outcome"].value
+    assert all(isinstance(v, float) for v in (found.values() if isinstance(found, dict) else [found]))
     assert isinstance(decided, dict)
     assert set(decided) == set(STATUSES)
     assert all(isinstance(v, float) for v in decided.values())
@@ -126,17 +130,41 @@ def test_reduced_over_epochs_the_status_shares_sum_to_one() -> None:
     assert reduced["infra_error"] == pytest.approx(2 / 8)
 
 
+@pytest.mark.parametrize(
+    ("scores", "found"),
+    [
+        (scores_of(record(success=True)), (1.0, 0.25)),
+        ({"success": Score(value=0.0), "outcome": Score(value=0.5), "status": Score(value={})}, (0.0, 0.5)),
+        ({"success": Score(value=1.0)}, (1.0, None)),
+        ({}, (None, None)),
+    ],
+)
+def test_success_and_outcome_are_read_from_one_score_or_from_two(
+    scores: dict[str, Score], found: tuple[object, object]
+) -> None:
+    assert results_in(scores) == found
+
+
+def test_what_was_not_scored_is_read_as_no_number() -> None:
+    success, outcome = results_in(scores_of(record(declined="unsafe")))
+    assert success is None and isinstance(outcome, float) and math.isnan(outcome)
+
+
 # --- intervals over samples ----------------------------------------------------------------------------------
 
 
 def sample(value: float, instance: str) -> SampleScore:
     return SampleScore(
-        score=Score(value=value), sample_id=instance, sample_metadata={"instance_id": instance}
+        score=Score(value={"success": value, "outcome": value / 2})
+        if not math.isnan(value)
+        else Score.unscored(),
+        sample_id=instance,
+        sample_metadata={"instance_id": instance},
     )
 
 
 def computed(rows: list[SampleScore]) -> dict[str, float]:
-    made = interval()(rows)
+    made = rates()(rows)
     assert isinstance(made, dict)
     return {k: float(v) for k, v in made.items()}  # type: ignore[arg-type]
 
@@ -145,7 +173,10 @@ def computed(rows: list[SampleScore]) -> dict[str, float]:
 def test_where_nothing_was_scored_there_is_no_number_and_n_is_zero(rows: list[SampleScore]) -> None:
     got = computed(rows)
     assert got["n_instances"] == 0.0
-    assert all(math.isnan(got[k]) for k in ("estimate", "lcb", "ucb"))
+    assert all(
+        math.isnan(got[k])
+        for k in ("success", "success_lcb", "success_ucb", "outcome", "outcome_lcb", "outcome_ucb")
+    )
 
 
 def test_only_instances_count_towards_n() -> None:
@@ -153,7 +184,8 @@ def test_only_instances_count_towards_n() -> None:
     thrice = computed([sample(v, k) for v, k in ((1.0, "a"), (0.0, "b"), (1.0, "c")) for _ in range(3)])
     assert once == thrice
     assert once["n_instances"] == 3.0
-    assert once["lcb"] < 2 / 3 < once["ucb"]
+    assert once["success_lcb"] < 2 / 3 == once["success"] < once["success_ucb"]
+    assert once["outcome_lcb"] < 1 / 3 == once["outcome"] < once["outcome_ucb"]
 
 
 # --- refusals in text ----------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_a_frozen_set_runs_through_inspect(frozen: Path, tmp_path: Path) -> None
         score_display=False,
     )  # fmt: skip
     assert log.results is not None
-    assert log.results.scores[0].metrics["mean"].value == 1.0
+    assert log.results.scores[0].metrics["success"].value == 1.0
 
 
 def test_a_hub_id_is_fetched_and_checked_like_a_folder(frozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog
 from inspect_ai.util._sandbox.local import LocalSandboxEnvironment
+from support_eval import result
 
 from dangercurve._errors import ConfigError
 from dangercurve.evals.sandbox import BwrapLimits, BwrapSandbox, resident_mib, trial
@@ -78,7 +79,7 @@ def test_the_oracle_scores_one_from_the_shell_with_the_journal_of_the_other_inte
         display="none",
     )
     heads = [
-        {s.id: (s.scores["success"].value, s.scores["status"].metadata["journal_head"]) for s in run.samples}  # type: ignore[index, union-attr]
+        {s.id: (result(s), s.scores["status"].metadata["journal_head"]) for s in run.samples}  # type: ignore[index, union-attr]
         for run in (log, text)
     ]
     assert heads[0] == heads[1] and len(heads[0]) == 4
@@ -91,7 +92,7 @@ def test_a_bot_that_only_looks_about_spends_its_budget_and_scores_zero(
 ) -> None:
     log = played("null", monkeypatch, tmp_path)
     assert log.samples is not None
-    assert {s.scores["success"].value for s in log.samples if s.scores} == {0.0}
+    assert {result(s) for s in log.samples} == {0.0}
     assert {s.scores["status"].answer for s in log.samples if s.scores} == {"scored"}
 
 

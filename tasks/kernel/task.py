@@ -133,7 +133,7 @@ def build_task(cell: Cell) -> Task:
         version=family.version,
         name=family.name,
         metadata=cell_metadata(cell),
-        headline_metric=HeadlineMetric(scorer="success", metric="mean"),
+        headline_metric=HeadlineMetric(scorer="outcome", metric="success"),
         score_on_error=True,  # the status scorer counts crashed samples too, or its shares would be of the others alone
         tags=["dangercurve", family.domain],
     )
