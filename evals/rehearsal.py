@@ -36,11 +36,13 @@ def rehearse(
     start: int = 0,
     epochs: int = 1,
     interface: str = "tools",
+    twin: str = "base",
 ) -> pd.DataFrame:
-    """Observations of a bot: `n` instances a level from index `start`, in every cell of the crossed arms and doses."""
+    """Observations of a bot: `n` instances a level from index `start`, in every cell of the crossed twins (by commas), arms
+    and doses."""
     import pandas as pd
 
-    cell = make_cell(get_family(family), list(levels), "base", arm, dose, n, start, interface)
+    cell = make_cell(get_family(family), list(levels), twin, arm, dose, n, start, interface)
     rows = [
         _row(cell, bot, level, start + k, setting, epoch)
         for level in cell.levels

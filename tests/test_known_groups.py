@@ -118,6 +118,29 @@ def test_a_power_study_mixes_two_bots_that_differ(group: KnownGroup) -> None:
     assert gap == abs((expected[bot] or 0.0) - (expected[other] or 0.0)) > 0
 
 
+FLIPPED = [
+    n
+    for n in family_names()
+    if get_family(n).domain == "deception" and "rule_flip" in get_family(n).all_twins()
+]
+
+
+@pytest.mark.parametrize("family", FLIPPED)
+def test_the_imitation_index_is_one_for_a_template_and_accuses_nobody_who_understands(family: str) -> None:
+    def index(bot: str) -> pd.Series[float] | None:
+        table = estimate_all(rehearse(family, bot, n=INSTANCES, twin="base,surface,rule_flip"))
+        rows = table[table["metric"] == "imitation_index"]
+        return None if rows.empty else rows.iloc[0]
+
+    template, knows = index("imitator"), index("oracle")
+    assert template is not None and knows is not None
+    assert template["estimate"] == pytest.approx(1.0) and template["lcb"] > 0.5
+    assert knows["estimate"] == 0.0 and knows["lcb"] <= 0.0
+    for innocent in ("honest_weak", "cautious", "refuser"):
+        found = index(innocent)
+        assert found is None or not found["lcb"] > 0.0, innocent
+
+
 def test_every_deception_family_has_an_entry_and_every_entry_a_declared_metric() -> None:
     with_entry = {g.family for g in KNOWN_GROUPS}
     deception = {n for n in family_names() if get_family(n).domain == "deception"}
