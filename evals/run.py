@@ -25,6 +25,7 @@ from dangercurve._text import printable
 from dangercurve.evals.anomalies import Anomaly, read_anomalies, stopped_cells
 from dangercurve.evals.budget import Purse, prices_of, require_prices
 from dangercurve.evals.engine import ATTEMPTS, Backend, Died, Job, Played, Scheduler, jobs_of
+from dangercurve.evals.engine_owner import Ownership
 from dangercurve.evals.engine_play import open_model, play
 from dangercurve.evals.engine_purse import purse_at
 from dangercurve.evals.engine_settle import Settled, deliver, given_up, read_event
@@ -133,6 +134,7 @@ class _Run:
         require_prices(study)
         self.progress = Progress(study, self.cells, run, show, prices=prices_of(study))
         self.place = Location(engine.location or str(run))
+        self.owner = Ownership(self.place, run)
         self.started = time.monotonic()
         self.aliases = aliases_of(study)
         self.models = {cell.group(): cell for cell in reversed(self.cells)}
@@ -145,6 +147,7 @@ class _Run:
 
     def go(self) -> Ran:
         done = Ran()
+        self.owner.take()
         self._collect()
         settled = Settled(self.place, self.run)
         split = self.engine.kind != "local"
@@ -277,6 +280,7 @@ class _Run:
 
     def _end(self, job: Job, ended: Played | Died, settled: Settled, done: Ran) -> None:
         self._collect()
+        self.owner.check()
         if isinstance(ended, Died):
             done.complete = False
             done.problems.append(
