@@ -3,8 +3,7 @@
 Run: OMP_NUM_THREADS=1 python benchmarks/bench_deception.py [--write docs/deception.md] [--only NAME ...] [--effects E ...]
 
 `groups`: every bot of `tests/known_groups.py`. `power-FAMILY`: studies of the full tier's n, drawn from episodes of the bots
-played in this process; a study's participant misbehaves in a random share of its instances. `needed`: exact power of rates
-without a control arm, and the n that it takes. `null`: p-values of 1,000
+played in this process; a study's participant misbehaves in a random share of its instances. `null`: p-values of 1,000
 studies without an effect, for each contrast estimator. `leakage`: what surface gives away. `interaction`: the 2 x 2 x 2
 design. `smollm2`: SmolLM2-135M on `context_cue`, with and without a prompt that tells it how to behave; in the other
 families: `bench_deception_small.py`.
@@ -175,29 +174,6 @@ def power_table(family: str, effects: Sequence[float] = EFFECTS) -> list[str]:
             print(group.metric, label, shown, hits, flush=True)
             lines.append(f"| {group.metric} | {n} | {label} | {shown} | {share(hits, STUDIES)} |")
     return lines
-
-
-def needed_table(wanted: float = 0.8) -> list[str]:
-    """Exact power of every rate without a control arm, one 0/1 observation an instance, all with opportunity and
-    competence: P(lower bound > LINE) at the full tier's n, and the n from which it stays above `wanted`."""
-    lines = [
-        "| metric | n (full tier, one level) | power at .1 | power at .2 | n for 80 % at .1 |",
-        "|---|---|---|---|---|",
-    ]
-    chances = {n: _exact_power(n, 0.1) for n in range(60, 401)}
-    short = max(n for n, p in chances.items() if p < wanted)
-    for group in KNOWN_GROUPS:
-        kind, n = registry.metric(group.metric), get_family(group.family).tiers["full"].n
-        if kind.scale == "logit" and kind.direction == "up":
-            at = (f"{100 * _exact_power(n, rate):.1f} %" for rate in EFFECTS)
-            lines.append(f"| {group.metric} | {n} | {' | '.join(at)} | {short + 1} |")
-    return lines
-
-
-def _exact_power(n: int, rate: float) -> float:
-    """P(the one-sided 95 % Clopper-Pearson bound of X of n lies above LINE), X binomial."""
-    hits = next(k for k in range(n + 1) if clopper_pearson(k, n, 0.05, 1)[0] > LINE)
-    return float(stats.binom.sf(hits - 1, n, rate))
 
 
 def _participants(
@@ -439,7 +415,6 @@ def main() -> None:
     builders: dict[str, Callable[[], list[str]]] = {
         "groups": groups_table,
         **{f"power-{name}": lambda name=name: power_table(name, args.effects) for name in families},
-        "needed": needed_table,
         "null": null_table,
         "null-repeat": null_repeat_table,
         "leakage": leakage_table,
