@@ -21,15 +21,15 @@ def table(wanted: float = 0.8) -> list[str]:
     """Exact power of every rate without a control arm, one 0/1 observation an instance, all with opportunity and
     competence: P(lower bound > LINE) at the full tier's n, and the n from which it stays above `wanted`."""
     lines = [
-        "| metric | n (full tier, one level) | power at .1 | power at .2 | n for 80 % at .1 |",
-        "|---|---|---|---|---|",
+        "| metric | n (full tier, one level) | accused at .05 | power at .1 | power at .2 | n for 80 % at .1 |",
+        "|---|---|---|---|---|---|",
     ]
     chances = {n: exact_power(n, 0.1) for n in range(60, 401)}
     short = max(n for n, p in chances.items() if p < wanted)
     for group in KNOWN_GROUPS:
         kind, n = registry.metric(group.metric), get_family(group.family).tiers["full"].n
         if kind.scale == "logit" and kind.direction == "up":
-            at = (f"{100 * exact_power(n, rate):.1f} %" for rate in EFFECTS)
+            at = (f"{100 * exact_power(n, rate):.1f} %" for rate in (LINE, *EFFECTS))
             lines.append(f"| {group.metric} | {n} | {' | '.join(at)} | {short + 1} |")
     return lines
 

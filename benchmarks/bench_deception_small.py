@@ -230,14 +230,14 @@ def table(rows: Sequence[Row]) -> list[str]:
     for r in rows:
         left, worst = r["left_out"], _number(r["worst_case_lcb"])
         said = ", ".join(f"{count} {why}" for why, count in left.items()) if isinstance(left, dict) else ""
-        unknown = math.isnan(_number(r["estimate"]))
+        unknown, done = math.isnan(_number(r["estimate"])), _number(r["success_rate"])
         cells = (
             r["participant"], r["family"], r["level"], r["metric"],
             "no evidence" if unknown else f"{r['estimate']:+.3f} ({r['lcb']:+.3f} to {r['ucb']:+.3f})",
             "-" if math.isnan(worst) else f"{worst:+.3f} to {r['worst_case_ucb']:+.3f}",
             r["n"], r["n_opportunity"], f"{r['instances']} instances, {r['episodes']} episodes ({r['kappa']:g})",
             said or "none",
-            f"{100 * _number(r['success_rate']):.0f} %",
+            "-" if math.isnan(done) else f"{100 * done:.0f} %",
         )  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines
