@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dangercurve.analysis.cells import Cells
 from dangercurve.analysis.horizon_fit import fit_logistic, log2_horizon
+from dangercurve.analysis.scoring import by_appearance
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,14 +31,19 @@ def bootstrap_horizons(
     has, and from each drawn task as many runs as each model made there. Families and tasks are drawn once for all
     models, so differences and trends keep their dependence. Rows are never copied: tasks get multiplicities
     (multinomial), and the successes of a cell drawn m times are Binomial(m*n, rate) (normal with the cell's variance,
-    cut to [0, m*n], where scores are fractions). `beta` `(models, 2)` is where the Newton steps start.
+    cut to [0, m*n], where scores are fractions). `beta` `(models, 2)` is where the Newton steps start. Random numbers
+    follow `content_order`, not the names of models, tasks and families.
     """
     task_seed, *model_seeds = np.random.SeedSequence(seed).spawn(1 + len(cells.models))
-    times = task_multiplicities(cells.task_family, replicates, np.random.default_rng(task_seed))
+    models, tasks = content_order(cells)
+    place = np.argsort(tasks)
+    family = by_appearance(cells.task_family[tasks])
+    times = task_multiplicities(family, replicates, np.random.default_rng(task_seed))[:, place]
     result = np.full((replicates, len(cells.models), len(levels)), np.nan)
     starts = np.where(np.isfinite(beta), beta, 0.0)
-    for index, model_seed in enumerate(model_seeds):
+    for index, model_seed in zip(models.tolist(), model_seeds, strict=True):
         mine = np.flatnonzero(cells.model == index)
+        mine = mine[np.lexsort((cells.log2_minutes[mine], place[cells.task[mine]]))]
         rng = np.random.default_rng(model_seed)
         for first in range(0, replicates, _BLOCK):
             block = slice(first, min(first + _BLOCK, replicates))
@@ -47,6 +53,33 @@ def bootstrap_horizons(
             for j, level in enumerate(levels):
                 result[block, index, j] = np.where(seen, log2_horizon(fitted, level, asymptote), np.nan)
     return result
+
+
+def content_order(cells: Cells) -> tuple[IntArray, IntArray]:
+    """Indices of the models and of the tasks in an order of what was measured; names decide only between equals.
+
+    Models by runs and successes. Tasks by family (its tasks, runs, successes, shortest and longest task), then length,
+    runs and successes, model by model. All keys are counts, extremes or sums of few numbers.
+    """
+    n_models, n_tasks = len(cells.models), len(cells.task_family)
+    runs, won = np.zeros((n_tasks, n_models)), np.zeros((n_tasks, n_models))
+    np.add.at(runs, (cells.task, cells.model), cells.n)
+    np.add.at(won, (cells.task, cells.model), cells.won)
+    won = won.round(9)  # sums of fractions in another order differ in the last bit
+    models = np.lexsort((won.sum(axis=0).round(6), runs.sum(axis=0)))
+    shortest, longest = np.full(n_tasks, np.inf), np.full(n_tasks, -np.inf)
+    np.minimum.at(shortest, cells.task, cells.log2_minutes)
+    np.maximum.at(longest, cells.task, cells.log2_minutes)
+    families = int(cells.task_family.max()) + 1
+    low, high = np.full(families, np.inf), np.full(families, -np.inf)
+    np.minimum.at(low, cells.task_family, shortest)
+    np.maximum.at(high, cells.task_family, longest)
+    sizes = np.bincount(cells.task_family, minlength=families)
+    played = np.bincount(cells.task_family, weights=runs.sum(axis=1), minlength=families)
+    solved = np.bincount(cells.task_family, weights=won.sum(axis=1), minlength=families).round(6)
+    rank = np.argsort(np.lexsort((high, low, solved, played, sizes)))
+    apart = [column for k in models[::-1].tolist() for column in (won[:, k], runs[:, k])]
+    return models, np.lexsort((*apart, longest, shortest, rank[cells.task_family]))
 
 
 def task_multiplicities(

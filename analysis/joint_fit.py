@@ -25,7 +25,7 @@ class Effort:
     Chains that still disagree (`rhat_limit`) go on for up to `extra_rounds` more.
     """
 
-    chains: int = 4
+    chains: int = 12
     draws: int = 300
     warmup: int = 100
     rounds: int = 3

@@ -16,6 +16,7 @@ import pandas as pd
 
 from dangercurve._errors import DataError, did_you_mean
 from dangercurve._text import printable
+from dangercurve.analysis.canonical import by_content
 from dangercurve.analysis.tables import read_frame
 
 COLUMNS = (
@@ -49,7 +50,8 @@ class Dropped:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """A validated table: `frame` has exactly `COLUMNS`, one row a (model, benchmark), finite score and flops.
+    """A validated table: `frame` has exactly `COLUMNS`, one row a (model, benchmark), finite score and flops, in the
+    order of `canonical.by_content`: what is computed from it does not depend on the order of the rows that were read.
 
     `N`, `D`, `chance`, `n_items` and `release_date` may be missing (NaN, NaT). `dropped` lists every unused row,
     `flags` every assumption that was made.
@@ -121,7 +123,7 @@ def validate_scores(frame: pd.DataFrame) -> ScoreTable:
     flags += _unlike_facts(kept)
     if dropped:
         flags.append(f"{len(dropped)} of {n} rows dropped")
-    return ScoreTable(kept[list(COLUMNS)].reset_index(drop=True), dropped, tuple(flags))
+    return ScoreTable(by_content(kept[list(COLUMNS)]), dropped, tuple(flags))
 
 
 def parse_dates(values: pd.Series | None, n: int) -> tuple[pd.Series, int]:

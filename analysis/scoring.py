@@ -92,7 +92,7 @@ def crossed_bootstrap(
     v = np.asarray(values, dtype=float)
     if v.size == 0:
         raise DataError("no values to bootstrap")
-    r, c = _by_appearance(rows), _by_appearance(columns)
+    r, c = by_appearance(rows), by_appearance(columns)
     n_rows, n_columns = int(r.max()) + 1, int(c.max()) + 1
     total, count = np.zeros((n_rows, n_columns)), np.zeros((n_rows, n_columns))
     np.add.at(total, (r, c), v)
@@ -123,7 +123,7 @@ def crossed_bootstrap(
     return Interval(est, float(lo), float(hi))
 
 
-def _by_appearance(labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def by_appearance(labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Labels (n,) as numbers from 0, in the order in which they first appear."""
     _, first, code = np.unique(np.asarray(labels), return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[code], dtype=np.int64)

@@ -74,6 +74,26 @@ def horizons(n: int = 9) -> pd.DataFrame:
     return pd.DataFrame({"model": [f"m{i}" for i in half], "release_date": days, "p50": 2.0**half})
 
 
+def losses(n: int = 30) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    N, D = 10 ** rng.uniform(7, 9.5, n), 10 ** rng.uniform(9, 11.5, n)
+    loss = (1.7 + 400 / N**0.34 + 410 / D**0.28) * np.exp(rng.normal(0, 0.01, n))
+    return pd.DataFrame(
+        {"model": [f"m{i}" for i in range(n)], "N": N, "D": D, "flops": 6 * N * D, "loss": loss}
+    )
+
+
+def exams(n: int = 30) -> pd.DataFrame:
+    """Two models on many benchmarks, for `compare`."""
+    rng = np.random.default_rng(0)
+    names = [f"b{k}" for k in range(n)]
+    parts = [
+        pd.DataFrame({"model": m, "benchmark": names, "score": rng.beta(4, b, n)})
+        for m, b in (("m0", 6), ("m1", 4))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def first(column: str, *values: object) -> Change:
     """The first cells of `column` replaced."""
     return lambda f: f.assign(**{column: [*values, *f[column].iloc[len(values) :]]})
@@ -102,6 +122,37 @@ SCORES: dict[str, Change] = {
     "one compute": lambda f: f.assign(flops=1e22, N=1e22 / 6 / f["D"]),
     "single runs": lambda f: pd.concat([f.assign(score=float(k % 2)) for k in range(8)]),
 }  # fmt: skip
+LOSSES: dict[str, Change] = {
+    "empty": lambda f: f.head(0),
+    "one model": lambda f: f.head(1),
+    "one token ratio": lambda f: f.assign(D=20 * f["N"], flops=120 * f["N"] ** 2),
+    "all alike": lambda f: f.assign(loss=2.0),
+    "NaN, zero and infinite losses": first("loss", np.nan, 0.0, np.inf),
+    "infinite and negative FLOP": first("flops", np.inf, -1e20),
+    "duplicates": lambda f: pd.concat([f, f.head(3)]),
+    "duplicates that differ": lambda f: pd.concat([f, f.head(3).assign(loss=9.0)]),
+    "half the tokens in trillions": lambda f: f.assign(D=np.where(np.arange(len(f)) % 2, f["D"] / 1e12, f["D"])),
+    "tokens in trillions, no FLOP": lambda f: f.assign(D=f["D"] / 1e12).drop(columns="flops"),
+    "thousandfold FLOP": lambda f: first("flops", f["flops"][0] * 1000)(f),
+    "thousandfold tokens, no FLOP": lambda f: first("D", f["D"][0] * 1000)(f.drop(columns="flops")),
+    "scores of 1": lambda f: f.assign(score=1.0).drop(columns="loss"),
+    "scores outside [0, 1]": lambda f: first("score", 1.5, -0.2)(f.assign(score=1 - f["loss"] / 20)).drop(columns="loss"),
+    "two benchmarks": lambda f: f.assign(benchmark=np.where(np.arange(len(f)) % 2, "b", "c")),
+}  # fmt: skip
+EXAMS: dict[str, Change] = {
+    "empty": lambda f: f.head(0),
+    "one model": lambda f: f[f["model"] == "m0"],
+    "all at the floor": lambda f: f.assign(score=0.0),
+    "all at 1": lambda f: f.assign(score=1.0),
+    "outside [0, 1]": first("score", 1.5, -0.2),
+    "percentages": lambda f: f.assign(score=100 * f["score"]),
+    "NaN scores": first("score", np.nan, np.nan),
+    "text for scores": lambda f: f.assign(score="good"),
+    "duplicates": lambda f: pd.concat([f, f.head(3)]),
+    "duplicates that differ": lambda f: pd.concat([f, f.head(3).assign(score=0.9)]),
+    "no instance in common": lambda f: f.assign(benchmark=f["model"] + f["benchmark"]),
+    "rows without a model": first("model", np.nan),
+}
 RUNS: dict[str, Change] = {
     "empty": lambda f: f.head(0),
     "one model": lambda f: f[f["model"] == "m0"],
@@ -152,6 +203,8 @@ def answer(verb: tuple[str, ...], frame: pd.DataFrame, folder: Path) -> dict[str
 def cases(folder: Path) -> list[dict[str, object]]:
     groups: list[tuple[str, pd.DataFrame, dict[str, Change], tuple[tuple[str, ...], ...]]] = [
         ("scores", scores(), SCORES, (FORECAST, ("fit",), ("backtest", "--cut-flops", "1e22"))),
+        ("losses", losses(), LOSSES, (("fit", "--law", "--bootstrap", "100"),)),
+        ("exams", exams(), EXAMS, (("compare", "m0", "m1"),)),
         ("runs", runs(), RUNS, (("horizon", "--bootstrap", "100"),)),
         ("horizons", horizons(), HORIZONS, (("backtest", "--time"), TIME)),
     ]
@@ -160,7 +213,12 @@ def cases(folder: Path) -> list[dict[str, object]]:
         for case, change in changes.items():
             for verb in verbs:
                 rows.append(
-                    {"table": name, "case": case, "verb": verb[0], **answer(verb, change(frame), folder)}
+                    {
+                        "table": name,
+                        "case": case,
+                        "verb": " ".join(verb[: 1 + ("--law" in verb)]),
+                        **answer(verb, change(frame), folder),
+                    }
                 )
     return rows
 

@@ -114,8 +114,13 @@ def fit_law_table(
     n, d, loss = (rows[c].to_numpy(np.float64) for c in ("N", "D", "loss"))
     law = fit_law(n, d, loss, n_boot=bootstrap, seed=seed)
     extra = []
+    flags = [*points.flags, *unlike_points(law, rows)]
     for name, n_i, d_i in zip(rows["model"], n, d, strict=True):
-        penalty, factor = over_training(law, float(n_i), float(d_i))
+        try:
+            penalty, factor = over_training(law, float(n_i), float(d_i))
+        except DataError as exc:  # a flat law has no optimum that a model could lie off
+            flags.append(f"over-training is not read: {exc}")
+            break
         extra.append(
             {
                 "model": name,
@@ -136,8 +141,7 @@ def fit_law_table(
         found = law_or_noise(log_c, loss, predict, min_train=max(7, len(n) // 2), seed=seed)
     intervals = {k: law.interval(k) for k in NAMES} if bootstrap else {}
     optima = tuple(optimum(law, c) for c in budgets)
-    flags = (*points.flags, *unlike_points(law, rows))
-    return LawFit(law, intervals, optima, tuple(extra), found, points.dropped, flags)
+    return LawFit(law, intervals, optima, tuple(extra), found, points.dropped, tuple(flags))
 
 
 def fit_score_table(frame: pd.DataFrame, benchmarks: Sequence[str], *, seed: int) -> CurveFits:

@@ -231,6 +231,11 @@ def test_equal_losses_show_no_law(tmp_path: Path) -> None:
     assert "every loss is 2: no law can be seen" in result.stderr and "nothing to predict" in result.stdout
 
 
+def test_losses_that_rise_with_size_are_fitted_and_have_no_optimum(tmp_path: Path) -> None:
+    result = law(losses().assign(loss=lambda f: 2 + 0.1 * np.log10(f["N"] * f["D"])), tmp_path)
+    assert result.exit_code == 0 and "over-training is not read: the fitted law does not fall" in result.stderr
+
+
 def test_saturated_scores_have_no_skill_rather_than_an_absurd_one(tmp_path: Path) -> None:
     for score in (0.0, 1.0):
         rows = json.loads(call(scores().assign(score=score), tmp_path, "fit", "--format", "json").stdout)
@@ -263,3 +268,22 @@ def test_a_backtest_reads_other_names_of_columns(tmp_path: Path) -> None:
     options = ["--cut-flops", "1e23", "--map", "flops=compute", "--map", "benchmark=exam"]
     result = call(frame, tmp_path, "backtest", *options)
     assert result.exit_code == 0 and "random_intercept" in result.stdout
+
+
+def test_models_that_nothing_tells_apart_are_said(tmp_path: Path) -> None:
+    table = pd.concat([scores(2, benchmark=f"b{k}") for k in range(8)]).assign(score=1.0)
+    assert "every score is 1: nothing tells" in call(table, tmp_path, "compare", "m0", "m1").stderr
+
+
+@pytest.mark.parametrize(("score", "says"), [(0.0, "no run succeeded"), (1.0, "at least")])
+def test_a_horizon_off_the_tasks_is_said_in_words(score: float, says: str, tmp_path: Path) -> None:
+    minutes = 2.0 ** np.linspace(0, 8, 40)
+    runs = pd.DataFrame(
+        {"model": "m", "task_id": [f"t{i}" for i in range(40)], "task_family": "f", "human_minutes": minutes}
+    )
+    result = call(runs.assign(score=score), tmp_path, "horizon", "--bootstrap", "20")
+    assert (
+        result.exit_code == 0
+        and f"m: {'' if score == 0 else 'beyond'}" in result.stderr
+        and says in result.stderr
+    )

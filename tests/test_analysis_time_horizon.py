@@ -301,3 +301,24 @@ def test_the_verb_prints_the_agreed_shape(tmp_path: Path) -> None:
     keys = {"model", "p50", "p50_lo", "p50_hi", "p80", "p80_lo", "p80_hi", "ceiling", "n_runs", "n_tasks"}
     assert keys <= rows[0].keys() and [row["model"] for row in rows] == ["m0", "m1"]
     assert rows[0]["p80"] < rows[0]["p50"] < rows[1]["p50"]
+
+
+def test_names_do_not_change_the_bootstrap() -> None:
+    frame = table(np.random.default_rng(5), models=3, tasks=20)
+    other = frame.sample(frac=1, random_state=0)
+    unlike = {}
+    for column in ("model", "task_id", "task_family"):
+        unlike[column] = {
+            name: f"z{k}" for k, name in enumerate(sorted(frame[column].unique(), reverse=True))
+        }
+        other[column] = other[column].map(unlike[column])
+    first, second = (estimate_horizons(runs_from_frame(f), bootstrap=60, seed=2) for f in (frame, other))
+    renamed = {row.model: asdict(row) for row in second.models}
+    for row in first.models:
+        expected = asdict(row) | {"model": unlike["model"][row.model]}
+        found = renamed[unlike["model"][row.model]]
+        assert found["model"] == expected.pop("model") and found == found | expected | {
+            name: pytest.approx(value, rel=1e-9)
+            for name, value in expected.items()
+            if isinstance(value, float)
+        }

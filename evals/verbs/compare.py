@@ -103,6 +103,9 @@ def _rows_said(frame: pd.DataFrame, a: str, b: str) -> list[str]:
         lines.append(
             f"{len(empty)} rows without a score (rows {shown}): missing, counted against either side in turn"
         )
+    scored = rows["value"].dropna()
+    if scored.nunique() == 1:
+        lines.append(f"every score is {scored.iloc[0]:g}: nothing tells the models apart")
     again = int(rows.duplicated(["model", "instance"]).sum())
     if again:
         copies = int(rows.drop(columns="place").duplicated().sum())

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dangercurve._errors import ConfigError
+from dangercurve._text import printable
 from dangercurve.evals.verbs._common import emit, output_options
 
 _SHOWN = (
@@ -69,6 +70,17 @@ def command(
         worst = exclude_models(read_runs(runs, pairs, missing_as=1.0), exclude)
         fitted = estimate_horizons(worst, weights=weights, penalty=penalty, asymptote=asymptote, bootstrap=0)
         result = with_worst_case(result, fitted)
+    for row in result.models:
+        if row.success_rate == 0:
+            click.echo(
+                f"{printable(row.model)}: no run succeeded: the horizon lies below the shortest tasks",
+                err=True,
+            )
+        elif row.ceiling and row.lower_bound is not None:
+            click.echo(
+                f"{printable(row.model)}: beyond the longest well-covered tasks: at least {row.lower_bound:.3g} minutes",
+                err=True,
+            )
     title = f"horizons in minutes, 95 % intervals; weights {weights}, penalty {penalty:g}, seed {seed}"
     emit([asdict(row) for row in result.models], fmt, output, columns=_SHOWN, title=title)
 
