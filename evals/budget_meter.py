@@ -42,10 +42,12 @@ class Meter:
     stopped_by: str = ""
     failed: Exception | None = None
     calls: int = 0
+    begun: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def before_call(self) -> None:
         """Return where a call may start; else interrupt and never return."""
+        self.begun = True
         if not self.stopped_by and self.deadline is not None and time.monotonic() >= self.deadline:
             self.stop("its wall time is spent")
         if not self.stopped_by and self.take is not None and self.held.minus(self.used).empty:
@@ -70,6 +72,12 @@ class Meter:
         if self.take is not None and not self.failed and (self.held != NOTHING or self.used != NOTHING):
             self.take(self.used, self.held, False)
             self.held = self.used = NOTHING
+
+    def out_of_time(self) -> None:
+        """The deadline has come. Before the first call nothing is interrupted: that call sees the deadline itself, and the
+        main thread is certain to be in the evaluation."""
+        if self.begun:
+            self.stop("its wall time is spent")
 
     def stop(self, why: str) -> None:
         """Interrupt the evaluation that the main thread plays, once."""
@@ -136,9 +144,7 @@ def metered(meter: Meter) -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     timer = None
     if meter.deadline is not None:
-        timer = threading.Timer(
-            max(0.0, meter.deadline - time.monotonic()), meter.stop, ["its wall time is spent"]
-        )
+        timer = threading.Timer(max(0.0, meter.deadline - time.monotonic()), meter.out_of_time)
         timer.daemon = True
         timer.start()
     _METERS.append(meter)

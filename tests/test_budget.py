@@ -161,6 +161,25 @@ def test_a_sample_stops_at_its_cap_on_output_and_says_so(tmp_path: Path) -> None
     assert frame["output_tokens"].max() <= 12 + 20, "at most the reply that reached it"
 
 
+def test_a_deadline_that_has_passed_interrupts_the_first_call_and_nothing_before_it() -> None:
+    from dangercurve.evals.budget_meter import Meter, metered
+
+    meter = Meter(deadline=time.monotonic() - 1)
+    entered = called = False
+    with metered(meter):
+        entered = True
+        time.sleep(0.2)  # the timer has fired
+        assert not meter.stopped_by
+
+        async def call() -> None:
+            nonlocal called
+            await meter.before_call()
+            called = True
+
+        asyncio.run(call())
+    assert entered and not called and meter.stopped_by == "its wall time is spent"
+
+
 def test_a_purse_that_cannot_be_reached_stops_every_call_and_the_job_is_tried_again() -> None:
     from dangercurve.evals.budget_meter import Meter, metered
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pytest
 from inspect_ai import eval as inspect_eval
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
+from support_eval import result
 
 from dangercurve._errors import ConfigError
 from dangercurve.evals.ladder.episodes import episodes
@@ -58,11 +59,10 @@ def shares(folder: Path, n: int, killer: threading.Timer | None = None) -> tuple
         retry_on_error=2,
     )
     assert log.status == "success" and log.samples is not None
-    scores = [s.scores for s in log.samples if s.scores]
     return (
-        sum(float(s["success"].as_float()) for s in scores) / len(scores),
+        sum(result(s) for s in log.samples) / len(log.samples),
         len({s.id for s in log.samples}),
-        {str(s["status"].answer or s["status"].value) for s in scores},
+        {str(s.scores["status"].answer or s.scores["status"].value) for s in log.samples if s.scores},
     )
 
 
