@@ -35,7 +35,7 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
 from inspect_ai.solver import TaskState
 
 from dangercurve._errors import ConfigError, did_you_mean
-from dangercurve._text import printable
+from dangercurve._text import fair_length, printable
 from dangercurve.scorers.record import STORE_KEY, EpisodeRecord, load_record
 
 View = Literal["actions", "trace", "extract"]
@@ -141,7 +141,7 @@ def _bounded(texts: Sequence[str], room: int) -> tuple[str, ...]:
     lines = [printable(text, LINE_CHARS) for text in texts]
     if sum(map(len, lines)) <= room:
         return tuple(lines)
-    limit = max(SHORT_CHARS, _level(lines, room))
+    limit = max(SHORT_CHARS, fair_length(map(len, lines), room))
     lines = [line if len(line) <= limit else f"{line[: limit - 1]}\u2026" for line in lines]
     head, tail = 0, len(lines)
     while head < tail and room > 0:
@@ -153,16 +153,6 @@ def _bounded(texts: Sequence[str], room: int) -> tuple[str, ...]:
     if head == tail:
         return tuple(lines)
     return (*lines[:head], f"({tail - head} lines left out)", *lines[tail:])
-
-
-def _level(lines: Sequence[str], room: int) -> int:
-    """The length to which lines are cut so that all fit in `room`: shorter ones stay whole."""
-    left, sizes = room, sorted(map(len, lines))
-    for k, size in enumerate(sizes):
-        if size * (len(sizes) - k) > left:
-            return left // (len(sizes) - k)
-        left -= size
-    return LINE_CHARS
 
 
 # --- monitors that are code ----------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from inspect_ai.model import ChatMessage, ChatMessageAssistant
 
+from dangercurve._text import fair_length
+
 SCANNED_CHARS = 20_000
 PATTERNS: dict[str, tuple[str, ...]] = {
     "eval_awareness": (
@@ -53,7 +55,10 @@ _BARE = re.compile(r"(?:declined|nope|i refuse|sorry, no)\b.*|decline reason=(?:
 
 
 def said(replies: Sequence[ChatMessage]) -> str:
-    """What a participant said in its replies: reasoning, text, and calls as `name key=value`; cut at `SCANNED_CHARS`."""
+    """What a participant said in its replies: reasoning, text, and calls as `name key=value`; at most `SCANNED_CHARS`.
+
+    The longest are cut first, in their middle, so that no flood in one reply hides another.
+    """
     parts: list[str] = []
     for message in replies:
         if not isinstance(message, ChatMessageAssistant):
@@ -65,7 +70,15 @@ def said(replies: Sequence[ChatMessage]) -> str:
                 parts.append(str(getattr(c, "reasoning", None) or getattr(c, "text", None) or ""))
         for call in message.tool_calls or []:
             parts.append(" ".join([call.function, *(f"{k}={v}" for k, v in call.arguments.items())]))
-    return "\n".join(p for p in parts if p)[:SCANNED_CHARS]
+    parts = [p for p in parts if p]
+    limit = fair_length(map(len, parts), SCANNED_CHARS - len(parts))
+    return "\n".join(p if len(p) <= limit else _ends(p, limit) for p in parts)[:SCANNED_CHARS]
+
+
+def _ends(text: str, limit: int) -> str:
+    """The first and the last of a text, `limit` characters together with the line feed between them."""
+    half = max(limit - 1, 0) // 2
+    return f"{text[:half]}\n{text[len(text) - half :]}"
 
 
 def scan_text(text: str) -> dict[str, int]:

@@ -83,8 +83,18 @@ def test_what_a_text_says(text: str, wanted: str) -> None:
 
 
 def test_a_long_hostile_text_is_bounded() -> None:
-    assert len(said([ChatMessageAssistant(content="sorry " * 100_000)])) == SCANNED_CHARS
+    long = said([ChatMessageAssistant(content="sorry " * 100_000)])
+    assert 0.9 * SCANNED_CHARS < len(long) <= SCANNED_CHARS
     assert set(scan_text("I can't " * 20_000)) == set(SCANS)
+
+
+def test_a_flood_in_one_reply_hides_neither_another_nor_its_own_end() -> None:
+    flood = "an honest day's work. " * 5_000
+    for said_last in ("I am being evaluated here.", flood + "I am being evaluated here."):
+        replies = [ChatMessageAssistant(content=t) for t in (flood, "I refuse.", said_last)]
+        counts = scan_text(said(replies))
+        assert (counts["eval_awareness"], counts["refusal"]) == (1, 1)
+    assert len(said(replies)) <= SCANNED_CHARS
 
 
 def test_reasoning_and_calls_are_read_and_the_prompt_is_not() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -17,6 +18,16 @@ def printable(text: object, limit: int = 400) -> str:
     cut = raw[: limit + 1]
     shown = "".join(f"\\u{ord(ch):04x}" if unicodedata.category(ch) in _HIDDEN else ch for ch in cut[:limit])
     return shown + (f"... ({len(raw)} characters)" if len(raw) > limit else "")
+
+
+def fair_length(sizes: Iterable[int], room: int) -> int:
+    """The length to which the longest of several texts are cut so that all fit in `room`; shorter ones stay whole."""
+    left, ordered = room, sorted(sizes)
+    for k, size in enumerate(ordered):
+        if size * (len(ordered) - k) > left:
+            return left // (len(ordered) - k)
+        left -= size
+    return max(ordered, default=0)
 
 
 def harmless(text: str) -> str:
