@@ -1,4 +1,7 @@
-"""Ability theta of many models over families and levels: 2PL and 4PL by maximum a posteriori."""
+"""Ability theta of many models over families and levels: 2PL and 4PL by maximum a posteriori.
+
+Source: Birnbaum (1968) for the 2PL, Barton and Lord (1981) for the 4PL, Mislevy (1986) for the maximum a posteriori.
+"""
 
 from __future__ import annotations
 

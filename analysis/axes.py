@@ -1,4 +1,7 @@
-"""Axes beside training compute: over-training, context, test-time compute and scaffold, and who contributed what."""
+"""Axes beside training compute: over-training, context, test-time compute and scaffold, and who contributed what.
+
+Source: Liang and Zeger (1986) for the covariance clustered by model family.
+"""
 
 from __future__ import annotations
 

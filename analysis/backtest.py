@@ -2,6 +2,8 @@
 
 A cell is one (target model, benchmark). A method sees the training rows and, of a target, only model name, model
 family, compute, N, D, the benchmark and its chance floor: never a score.
+
+Source: Tashman (2000) for held-out origins; `scoring` has the scores' own sources.
 """
 
 from __future__ import annotations

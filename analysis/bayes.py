@@ -7,6 +7,8 @@ x is log10 FLOP less its mean. Family effects and log discriminations are taken 
 and the scale of theta carry: otherwise a common shift runs through all parameters. Abilities, family effects and
 difficulties are centred (drawn around their means, not as offsets): with scores for every model and task that needs a
 quarter of the leapfrog steps.
+
+Source: Hoffman and Gelman (2014) for NUTS, Vehtari et al. (2021) for R-hat.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 B = sum over k of -log2 p_k, p_k = P(reach milestone k + 1 | oracle-restored state at k). It moves where the naive
 solve rate is 0 of N. Milestone products are biased (skills carry over), so the chaining gap stands beside it.
+
+Source: Phuong et al. (2024) for bits and milestones, Hojmark et al. (2024) for their bias.
 """
 
 from __future__ import annotations

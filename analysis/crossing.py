@@ -1,4 +1,7 @@
-"""The compute C* at which a curve meets a threshold: draws with mass at "never", and an answer in three words."""
+"""The compute C* at which a curve meets a threshold: draws with mass at "never", and an answer in three words.
+
+Source: Fieller (1954) for a ratio whose interval may be unbounded: a slope that may be zero has no finite crossing.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 `fit_curve` gives the penalised estimate; `CurveFit.draws` gives curves with parameter uncertainty (a bootstrap
 clustered by model family where there are enough models and families, else Student-t draws around the estimate), the
 new model's family intercept and its own residual. `fit_replicates` is the batched engine.
+
+Source: Gompertz (1825); Hestness et al. (2017) for a power law in the error; Caballero et al. (2023) for broken laws; Field
+and Welsh (2007) for the bootstrap of clusters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Does tomorrow come from today's process? Breaks and trends in forecast residuals, in time and in compute."""
+"""Does tomorrow come from today's process? Breaks and trends in forecast residuals, in time and in compute.
+
+Source: Andrews (1993) for a break at an unknown point; the reference distribution is that of permuted order.
+"""
 
 from __future__ import annotations
 

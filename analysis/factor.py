@@ -1,4 +1,7 @@
-"""A general-capability factor from several benchmarks, and any metric with that factor partialled out."""
+"""A general-capability factor from several benchmarks, and any metric with that factor partialled out.
+
+Source: Spearman (1904) for the general factor, Ren et al. (2024), "Safetywashing", for showing metrics with it taken out.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ one. Those conditional densities multiply to the joint one, so the rolling sum i
     sum_{i > m} log p(y_i | y_1 ... y_{i-1}) = log p(y_1 ... y_n) - log p(y_1 ... y_m),
 
 models in order of compute. The first m only train: what a vague prior says of them is no merit of a shape.
+
+Source: Dawid (1984), the prequential score.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Time horizons: the task length, in human minutes, at which a model succeeds half or four fifths of the time."""
+"""Time horizons: the task length, in human minutes, at which a model succeeds half or four fifths of the time.
+
+Source: Kwa et al. (2025), "Measuring AI Ability to Complete Long Tasks", for the horizon and its weights.
+"""
 
 from __future__ import annotations
 

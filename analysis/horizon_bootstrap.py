@@ -1,4 +1,7 @@
-"""Joint hierarchical bootstrap of horizons: task families, tasks in them, runs in tasks; one draw for all models."""
+"""Joint hierarchical bootstrap of horizons: task families, tasks in them, runs in tasks; one draw for all models.
+
+Source: Field and Welsh (2007) for resampling nested clusters.
+"""
 
 from __future__ import annotations
 

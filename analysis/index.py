@@ -1,4 +1,7 @@
-"""An index over benchmarks from a sparse table of published scores."""
+"""An index over benchmarks from a sparse table of published scores.
+
+Source: Birnbaum (1968) for the curve, fitted here to whole benchmarks.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,9 @@
 `x` is log10 compute - centre, `o` log10 of tokens a parameter (centred), `d_j` a smooth departure (bumps that fade and
 bends that stay). Every parameter and every scale is a standard normal `z` through a fixed transform, so the prior is
 `exp(-z.z / 2)` and the likelihood is all there is to write down.
+
+Source: Ruan, Maddison and Hashimoto (2024) for abilities of few dimensions shared by public models; the rest is this
+project's (docs/forecast-p1.md).
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ A score y_i of model i of model family f is read as
 with x = log10 FLOP less its mean. Family and model effects live on the latent scale and are integrated out to first
 order, so the likelihood is a normal one in blocks of model families (Sherman-Morrison, no matrix is built).
 Every function is vectorised over parameter draws: `z` is (S, P).
+
+Source: Lindstrom and Bates (1990) for integrating random effects out to first order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The horizon of one model: the oracle steps at which its success falls to a level (h50, h80)."""
+"""The horizon of one model: the oracle steps at which its success falls to a level (h50, h80).
+
+Source: Kwa et al. (2025), "Measuring AI Ability to Complete Long Tasks", for the horizon.
+"""
 
 from __future__ import annotations
 

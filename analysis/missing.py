@@ -1,4 +1,7 @@
-"""Missing samples of a scale study: what the crossing would be if they had gone the dangerous way."""
+"""Missing samples of a scale study: what the crossing would be if they had gone the dangerous way.
+
+Source: Manski (1990) for bounds that assume the worst of what is missing.
+"""
 
 from __future__ import annotations
 

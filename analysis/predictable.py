@@ -1,4 +1,7 @@
-"""Law or noise: does a curve in compute predict larger models better than carrying the last value or the mean?"""
+"""Law or noise: does a curve in compute predict larger models better than carrying the last value or the mean?
+
+Source: Tashman (2000) for the rolling origin, Murphy (1988) for the skill score.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading a result: a transparency index, the share of a checklist that a published number answers."""
+"""Reading a result: a transparency index, the share of a checklist that a published number answers.
+
+Source: the questions that a leaderboard entry leaves open; Bommasani et al. (2023) for an index of transparency.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The sandbagging gap: how far a score falls for an incentive to score low, beyond what any memo does to it."""
+"""The sandbagging gap: how far a score falls for an incentive to score low, beyond what any memo does to it.
+
+Source: van der Weij et al. (2024) for the behaviour, Bonett and Price (2012) for the interval of a paired difference.
+"""
 
 from __future__ import annotations
 

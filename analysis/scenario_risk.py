@@ -1,4 +1,7 @@
-"""How likely it is that every capability of a scenario is present, with the dependence between them made explicit."""
+"""How likely it is that every capability of a scenario is present, with the dependence between them made explicit.
+
+Source: Emrich and Piedmonte (1991) for dependent events through latent normal scores.
+"""
 
 from __future__ import annotations
 

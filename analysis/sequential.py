@@ -1,4 +1,7 @@
-"""Looking while it runs: an e-process on a rate, its anytime-valid bounds, and alpha spent over re-runs."""
+"""Looking while it runs: an e-process on a rate, its anytime-valid bounds, and alpha spent over re-runs.
+
+Source: Howard et al. (2021) and Ramdas et al. (2023) for anytime-valid inference, Lan and DeMets (1983) for spending alpha.
+"""
 
 from __future__ import annotations
 

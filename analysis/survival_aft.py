@@ -1,4 +1,7 @@
-"""Weibull accelerated failure time: effort to a breach against covariates, with censoring of every kind."""
+"""Weibull accelerated failure time: effort to a breach against covariates, with censoring of every kind.
+
+Source: Kalbfleisch and Prentice (2002).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Survival beyond what was tried: four forms with weak priors, pooled by evidence, and never a breach for certain.
 
 Unpenalised, a beta-geometric or a cure fraction diverges on short runs: the priors here are what keeps them finite.
+
+Source: Weinberg and Gladen (1986) for the beta-geometric, Boag (1949) for the cure fraction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Elicitation probabilities in deployment: how large the worst of many queries gets, from the tail of a few."""
+"""Elicitation probabilities in deployment: how large the worst of many queries gets, from the tail of a few.
+
+Source: Jones et al. (2025), "Forecasting Rare Language Model Behaviors".
+"""
 
 from __future__ import annotations
 

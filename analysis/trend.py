@@ -1,4 +1,7 @@
-"""Horizons in time: doubling time, forecasts of the next records, and protocol P2, their rolling-origin backtest."""
+"""Horizons in time: doubling time, forecasts of the next records, and protocol P2, their rolling-origin backtest.
+
+Source: Kwa et al. (2025) for the trend of records; `trend_model` has the forecaster's own sources.
+"""
 
 from __future__ import annotations
 

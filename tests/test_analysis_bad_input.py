@@ -233,7 +233,9 @@ def test_equal_losses_show_no_law(tmp_path: Path) -> None:
 
 def test_losses_that_rise_with_size_are_fitted_and_have_no_optimum(tmp_path: Path) -> None:
     result = law(losses().assign(loss=lambda f: 2 + 0.1 * np.log10(f["N"] * f["D"])), tmp_path)
-    assert result.exit_code == 0 and "over-training is not read: the fitted law does not fall" in result.stderr
+    assert (
+        result.exit_code == 0 and "over-training is not read: the fitted law does not fall" in result.stderr
+    )
 
 
 def test_saturated_scores_have_no_skill_rather_than_an_absurd_one(tmp_path: Path) -> None:
