@@ -91,5 +91,6 @@ def _answer(ranked: Sequence[Watched]) -> str:
     if not known:
         return f"No attack of {whose} would have succeeded and was read, so no monitor is shown to see one."
     good = sum(_low(w) > CHANCE for w in known)
-    silent = f" {len(rows) - len(known)} have no evidence." if len(known) < len(rows) else ""
-    return f"{good} of {count(len(known), 'reading')} of {whose} are shown to do better than chance.{silent}"
+    missing = len(rows) - len(known)
+    silent = f" {count(missing, 'further one has', 'further ones have')} no evidence." if missing else ""
+    return f"{good} of {count(len(known), 'reading')} of {whose} shown to do better than chance.{silent}"
