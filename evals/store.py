@@ -63,9 +63,10 @@ def _cell(value: object, kind: str) -> object:
 
 
 def _column(values: list[object], kind: str) -> list[object]:
-    """The cells of a column. Most texts stand in many rows, and are made harmless once."""
+    """The cells of a column. Most texts stand in many rows, and are made harmless once; numbers of one type are as they
+    should be."""
     if kind != "text":
-        return [_cell(value, kind) for value in values]
+        return values if _plain(values, kind) else [_cell(value, kind) for value in values]
     known: dict[object, object] = {}
     out = []
     for value in values:
@@ -78,6 +79,15 @@ def _column(values: list[object], kind: str) -> list[object]:
             made = known[key]
         out.append(made)
     return out
+
+
+def _plain(values: list[object], kind: str) -> bool:
+    """Whether every value is None or already a cell of its kind."""
+    types = {type(value) for value in values} - {type(None)}
+    if kind == "integer" and types == {int}:
+        return all(abs(value) < 2**63 for value in values if isinstance(value, int))
+    fitting: dict[str, set[type]] = {"flag": {bool}, "number": {float}, "integer": set()}
+    return types <= fitting[kind]
 
 
 def label(text: object, limit: int = 160) -> str:
@@ -98,7 +108,10 @@ def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]])
     if path.exists():
         return path
     listed = list(rows)
-    arms = sorted({k for row in listed for k in row if k.startswith(("arm_", "dose_")) and k.isidentifier()})
+    names: set[str] = set()
+    for row in listed:
+        names.update(row)
+    arms = sorted(k for k in names if k.startswith(("arm_", "dose_")) and k.isidentifier())
     types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "flag": pa.bool_()}
     kinds = {
         **dict.fromkeys(TEXT, "text"),

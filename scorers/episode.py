@@ -43,11 +43,11 @@ def score_of(name: Literal["outcome", "status"], record: EpisodeRecord | None) -
 
 def _status_score(record: EpisodeRecord | None, decided: str) -> Score:
     about: dict[str, object] = {
-        "status": decided,
         "answering_model": answering(record.answering_models) if record else "",
         "journal_head": record.journal_head if record else "",
-        "declined": record.declined if record else "",
-    }
+    }  # each text costs every reader of summaries: what is empty or said by `answer` stays out
+    if record and record.declined:
+        about["declined"] = record.declined
     value = {name: 1.0 if name == decided else 0.0 for name in STATUSES}
     return Score(value=value, answer=decided, metadata=about | (_counts(record) if record else {}))
 

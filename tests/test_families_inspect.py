@@ -73,10 +73,7 @@ def samples_of(log: EvalLog) -> list[Sample]:
         meta = sample.metadata
         assert sample.scores is not None
         status = sample.scores["status"]
-        assert status.metadata is not None and status.metadata["status"] == "scored", (
-            log.eval.model,
-            sample.id,
-        )
+        assert status.answer == "scored", (log.eval.model, sample.id)
         success = result(sample)
         found.append(Sample(str(meta["twin"]), interface, int(meta["level"]), int(meta["index"]), success))
     return found
