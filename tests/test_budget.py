@@ -141,7 +141,7 @@ def test_wall_time_interrupts_a_cell_and_the_same_command_goes_on_from_what_was_
     study, run = capped(tmp_path, "wall_s: 1.5", n)
     started = time.monotonic()
     done = run_study(study, run, lambda _: None)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert "wall" in done.stopped_by
     first = int((read_observations(run)["status"] == "scored").sum()) if any((run / "store").glob("*")) else 0
     for _ in range(20):

@@ -53,12 +53,12 @@ YAML_BOMBS = {
 
 
 @pytest.mark.parametrize("name", YAML_BOMBS)
-def test_a_yaml_bomb_is_one_line_within_two_seconds(name: str) -> None:
+def test_a_yaml_bomb_is_one_line_within_two_seconds_of_cpu(name: str) -> None:
     raw, words = YAML_BOMBS[name]
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ConfigError, match=words) as caught:
         parse_strict(raw, Any, "policy.yaml")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
@@ -94,9 +94,9 @@ def test_a_json_bomb_is_no_evidence(name: str, tmp_path: Path) -> None:
 
 def test_an_alias_bomb_in_a_study_does_not_fill_the_report(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(laughs())
-    start = time.perf_counter()
+    start = time.process_time()
     page = write_report(tmp_path).read_text()
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     (tmp_path / "bare").mkdir()
     bare = write_report(tmp_path / "bare").read_text()
     assert len(page) < len(bare) + 20_000 and "study.yaml cannot be read" in page

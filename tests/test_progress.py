@@ -246,10 +246,10 @@ def test_an_episode_costs_a_few_microseconds_and_snapshots_at_most_two_percent(
     study, _ = load_study(study_file(STUDY.replace("n: 10", "n: 20000")))
     progress = Progress(study, cells_of(study), tmp_path, every_s=0.0)
     told = [seen(i, success=float(i % 2)) for i in range(20_000)]
-    began = time.perf_counter()
+    began = time.process_time()
     for one in told:
         progress.count(one)
-    assert (time.perf_counter() - began) / 20_000 < 100e-6, "a cheap sample takes 15 ms"
+    assert (time.process_time() - began) / 20_000 < 100e-6, "a cheap sample takes 15 ms"
     before = progress._clock()
     progress.snapshot("running", "x")
     spent = progress._clock() - before
