@@ -211,7 +211,9 @@ def test_stopping_is_clean_and_final(weights: GgufFile) -> None:
     pid, log = server.pid, server.log_path
     server.stop()
     server.stop()
-    assert gone(pid) and server._process.returncode == 0, "it ends by itself when its input closes, by no signal"
+    assert gone(pid) and server._process.returncode == 0, (
+        "it ends by itself when its input closes, by no signal"
+    )
     assert not log.exists()
     with pytest.raises(ServerError, match="was stopped"):
         server.ensure()
