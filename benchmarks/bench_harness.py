@@ -9,6 +9,7 @@ bare task runs under Inspect's defaults. Writes `docs/harness-cost.md`.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -107,21 +108,39 @@ def measure(n: int, together: bool) -> dict[str, float]:
     return {"n": n, "bare_cpu": bare, "ours_cpu": ours, "bare_wall": bare_wall, "ours_wall": ours_wall}
 
 
+def of_engines() -> dict[str, float]:
+    """The row of the scale page: the same two commands, as `bench_scale.py --part engines` last measured them."""
+    data = json.loads((ROOT / "docs" / "scale" / "engines.json").read_text("utf-8"))
+    n = int(str(data["title"]).split(" ", 1)[0].replace(",", ""))
+    bare, ours = data["rows"][0], data["rows"][1]
+    return {
+        "n": n,
+        "bare_cpu": float(bare[1]),
+        "ours_cpu": float(ours[1]),
+        "bare_wall": float(bare[2]),
+        "ours_wall": float(ours[2]),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--engines", action="store_true", help="Add the row of docs/scale.md.")
     parser.add_argument("--samples", type=int, nargs="+", default=[2000, 20000])
     parser.add_argument("--together", action="store_true", help="Both at the same time, on a core each.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "harness-cost.md")
     arguments = parser.parse_args()
     rows = [measure(n, arguments.together) for n in arguments.samples]
-    text = page(rows, arguments.together)
+    if arguments.engines:
+        rows.append(of_engines())
+    text = page(rows, arguments.together, arguments.engines)
     write_atomic(arguments.out, text)
     print(text, end="")
 
 
-def page(rows: list[dict[str, float]], together: bool) -> str:
-    """The page of `docs/` that states the rows of one run."""
-    sizes = " ".join(f"{r['n']:.0f}" for r in rows)
+def page(rows: list[dict[str, float]], together: bool, engines: bool = False) -> str:
+    """The page of `docs/` that states the rows of one run, the last one perhaps that of the scale page."""
+    sizes = " ".join(f"{r['n']:.0f}" for r in (rows[:-1] if engines else rows))
+    options = f"{' --together' if together else ''}{' --engines' if engines else ''}"
     lines = [
         "# Harness cost",
         "",
@@ -129,8 +148,13 @@ def page(rows: list[dict[str, float]], together: bool) -> str:
         f"{CALLS} model calls a sample) against a bare Inspect task with as many samples and model calls under Inspect's",
         "defaults. Both include start-up and writing the log; ours also ingests it into the store.",
         "",
-        f"    python benchmarks/bench_harness.py --samples {sizes}{' --together' if together else ''}",
+        f"    python benchmarks/bench_harness.py --samples {sizes}{options}",
         "",
+        *(
+            [f"The row of {rows[-1]['n']:.0f} is that of [scale](scale.md), measured there.", ""]
+            if engines
+            else []
+        ),
         "| samples | bare CPU s | ours CPU s | samples a CPU-second, ours / bare | target | bare wall s | ours wall s |",
         "|---|---|---|---|---|---|---|",
     ]
