@@ -99,16 +99,19 @@ def first(column: str, *values: object) -> Change:
     return lambda f: f.assign(**{column: [*values, *f[column].iloc[len(values) :]]})
 
 
-SCORES: dict[str, Change] = {
-    "empty": lambda f: f.head(0),
-    "one model": lambda f: f.head(1),
-    "one model family": lambda f: f.assign(family="one"),
+FAULTY: dict[str, Change] = {
     "all at the floor": lambda f: f.assign(score=0.0),
     "all at 1": lambda f: f.assign(score=1.0),
     "outside [0, 1]": first("score", 1.5, -0.2),
     "percentages": lambda f: f.assign(score=100 * f["score"]),
     "NaN scores": first("score", np.nan, np.nan),
     "text for scores": lambda f: f.assign(score="good"),
+}
+SCORES: dict[str, Change] = {
+    "empty": lambda f: f.head(0),
+    "one model": lambda f: f.head(1),
+    "one model family": lambda f: f.assign(family="one"),
+    **FAULTY,
     "infinite and negative FLOP": first("flops", np.inf, -1e22),
     "duplicates": lambda f: pd.concat([f, f.head(3)]),
     "duplicates that differ": lambda f: pd.concat([f, f.head(3).assign(score=0.5)]),
@@ -142,12 +145,7 @@ LOSSES: dict[str, Change] = {
 EXAMS: dict[str, Change] = {
     "empty": lambda f: f.head(0),
     "one model": lambda f: f[f["model"] == "m0"],
-    "all at the floor": lambda f: f.assign(score=0.0),
-    "all at 1": lambda f: f.assign(score=1.0),
-    "outside [0, 1]": first("score", 1.5, -0.2),
-    "percentages": lambda f: f.assign(score=100 * f["score"]),
-    "NaN scores": first("score", np.nan, np.nan),
-    "text for scores": lambda f: f.assign(score="good"),
+    **FAULTY,
     "duplicates": lambda f: pd.concat([f, f.head(3)]),
     "duplicates that differ": lambda f: pd.concat([f, f.head(3).assign(score=0.9)]),
     "no instance in common": lambda f: f.assign(benchmark=f["model"] + f["benchmark"]),
