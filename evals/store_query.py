@@ -51,18 +51,27 @@ def summary(run: Path, by: Sequence[str]) -> list[Group]:
                     f"the store has no column '{printable(unknown, 40)}'{did_you_mean(unknown, names)}"
                 )
             columns = ", ".join(f'"{name}"' for name in by)
+            part = f"(select {select_list(names)} from {source})"
+            again = db.execute(
+                f"select eval_task_id from (select distinct eval_task_id, log_sha256 from {part}) group by 1 "
+                "having count(*) > 1",
+                {"parts": paths},
+            ).fetchall()
+            given: dict[str, object] = {"parts": paths}
+            kept = part
+            if again:  # rare, and looking for older rows holds the whole store in memory
+                given["again"] = [str(row[0]) for row in again]
+                kept = (
+                    f"(select * from {part} where not list_contains($again, eval_task_id) union all by name "
+                    f"select * from (select * from {part} where list_contains($again, eval_task_id) "
+                    "qualify row_number() over (partition by eval_task_id, sample_id, epoch "
+                    "order by completed_at desc, log_sha256 desc, sample_uuid) = 1))"
+                )
             rows = db.execute(
-                f"with part as (select {select_list(names)} from {source}), "
-                "again as (select eval_task_id from (select distinct eval_task_id, log_sha256 from part) "
-                "group by 1 having count(*) > 1), "
-                "kept as (select * from part where eval_task_id not in (select eval_task_id from again) union all by name "
-                "select * from (select * from part where eval_task_id in (select eval_task_id from again) "
-                "qualify row_number() over (partition by eval_task_id, sample_id, epoch "
-                "order by completed_at desc, log_sha256 desc, sample_uuid) = 1)) "
                 f"select {columns}, count(*), count(distinct instance_id), "
                 "count(*) filter (status = 'scored'), avg(success) filter (status = 'scored') "
-                f"from kept group by {columns} order by {columns}",
-                {"parts": paths},
+                f"from {kept} group by {columns} order by {columns}",
+                given,
             ).fetchall()
     except duckdb.Error as exc:
         raise EvidenceError(f"{run}: the store cannot be asked: {printable(exc, 160)}") from exc
