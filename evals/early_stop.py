@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from dangercurve.analysis.registry import from_scale, to_scale
 from dangercurve.analysis.sequential import log_e_above, log_e_below
 from dangercurve.evals.ingest import MANAGER
-from dangercurve.scorers.results import results_in
+from dangercurve.scorers.results import results_in, status_in
 
 if TYPE_CHECKING:
     from inspect_ai.dataset import Sample
@@ -154,7 +154,7 @@ class EProcessStopper:
     async def complete_sample(self, id: str | int, epoch: int, scores: dict[str, SampleScore]) -> None:
         about = self._about.get(str(id), {})
         plain = {name: each.score for name, each in scores.items()}
-        scored = "status" in plain and plain["status"].answer == "scored"
+        scored = status_in(plain) == "scored"
         value = results_in(plain)[0] if scored else None
         known = isinstance(value, (int, float)) and not math.isnan(value)
         for state in self._states:

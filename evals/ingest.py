@@ -11,24 +11,24 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspect_ai.log import EvalLog, EvalSampleSummary, read_eval_log, read_eval_log_sample_summaries
-from inspect_ai.scorer import Score
 from inspect_ai.util import EarlyStoppingSummary
 
 from dangercurve._files import sha256_file
 from dangercurve._text import printable
 from dangercurve.evals.collector import quiet_collector
-from dangercurve.evals.store import SCHEMA, write_part
-from dangercurve.scorers.results import results_in
-from dangercurve.scorers.status import STATUSES
+from dangercurve.evals.store import SCHEMA, Rows, write_part
+from dangercurve.scorers.results import results_in, status_in
 
 if TYPE_CHECKING:
     from dangercurve.evals.mapping import MappingFile
 
 Row = dict[str, object]
+Columns = dict[str, list[object]]
 MANAGER = "dangercurve e-process"
 """The one early stopping whose unplayed samples are no missing evidence; under any other they are."""
 SIMULATED_PROVIDERS = ("sim/", "bot/")
@@ -119,7 +119,7 @@ def _ingest(
             summaries = read_eval_log_sample_summaries(str(path))
             rows = log_rows(log, summaries, digest, path.name, study, aliases or {}, mapping)
             if part.exists():
-                if {r["comparability_key"] for r in rows} != _stored_keys(part):
+                if _stored_keys(part) - {rows.shared["comparability_key"]}:
                     raise ForeignLogError(
                         "is in this store already, read through another mapping: a changed mapping needs another run folder"
                     )
@@ -132,7 +132,7 @@ def _ingest(
             tally.refused.append((name, f"cannot be read as an Inspect log: {printable(exc, 160)}"))
             continue
         write_part(run, digest, rows)
-        tally.rows += len(rows)
+        tally.rows += rows.n
         tally.written.append(name)
 
 
@@ -144,13 +144,13 @@ def log_rows(
     study: str = "",
     aliases: Mapping[str, str] | None = None,
     mapping: MappingFile | None = None,
-) -> list[Row]:
+) -> Rows:
     """Rows of one log: one a sample and epoch, with a row of status `infra_error` for each that never ran."""
     if is_foreign(log):
         return _foreign_rows(log, summaries, digest, name, study, mapping)
     shared = {**_shared(log, digest, name, study), **_cell_columns(log)}
-    rows = [{**shared, **_sample_row(s, log, aliases or {})} for s in summaries]
-    return [*rows, *_never_ran(log, summaries, shared)]
+    played = Rows(len(summaries), _sample_columns(log, summaries, aliases or {}), shared)
+    return played.followed_by(_never_ran(log, summaries))
 
 
 def is_foreign(log: EvalLog) -> bool:
@@ -174,8 +174,8 @@ def _foreign_rows(
     name: str,
     study: str,
     mapping: MappingFile | None,
-) -> list[Row]:
-    """Rows of a log of another suite. Raises ForeignLogError where no mapping says what its scores mean."""
+) -> Rows:
+    """As `log_rows`, of a log of another suite. Raises ForeignLogError where no mapping says what its scores mean."""
     made_by = f"made by task '{printable(log.eval.task, 60)}', which is not of this suite"
     if mapping is None:
         raise ForeignLogError(f"{made_by}; --mapping FILE says what its scores mean")
@@ -191,7 +191,6 @@ def _foreign_rows(
         raise ForeignLogError("holds samples that were invalidated after the run")
     from dangercurve.evals import mapping as foreign
 
-    shared = {**_shared(log, digest, name, study), **foreign.shared_columns(log, entry)}
     config = log.eval.model_generate_config.model_dump(exclude_none=True)
     key = comparability_key(
         {
@@ -199,7 +198,12 @@ def _foreign_rows(
             "sampling": {k: config[k] for k in SAMPLING_KEYS if k in config},
         }
     )
-    rows = [{**shared, **foreign.sample_columns(s, log, entry), "comparability_key": key} for s in summaries]
+    shared = {
+        **_shared(log, digest, name, study),
+        **foreign.shared_columns(log, entry),
+        "comparability_key": key,
+    }
+    rows = [foreign.sample_columns(s, log, entry) for s in summaries]
     for sample_id, epoch in _missing(log, summaries):
         row: Row = {
             **foreign.condition(entry),
@@ -209,10 +213,9 @@ def _foreign_rows(
             "completed_at": str(log.stats.completed_at or log.eval.created),
             "instance_id": foreign.instance_id(log, sample_id),
             "status": "infra_error",
-            "comparability_key": key,
         }
-        rows.append({**shared, **row})
-    return rows
+        rows.append(row)
+    return Rows.of(rows, shared)
 
 
 def _stored_keys(part: Path) -> set[object]:
@@ -264,65 +267,76 @@ def comparability_key(parts: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _sample_row(sample: EvalSampleSummary, log: EvalLog, aliases: Mapping[str, str]) -> Row:
-    meta, scores = sample.metadata, sample.scores or {}
-    status_meta = (scores["status"].metadata or {}) if "status" in scores else {}
-    counts = status_meta
-    status = sample_status(sample)
-    scored = status == "scored"
-    success, outcome = results_in(scores) if scored else (None, None)
-    usage = list(sample.model_usage.values())
-    answering = str(status_meta.get("answering_model") or "")
-    family_metrics = {k.removeprefix("metric_"): v for k, v in counts.items() if k.startswith("metric_")}
+def _sample_columns(log: EvalLog, summaries: list[EvalSampleSummary], aliases: Mapping[str, str]) -> Columns:
+    """The columns in which samples of one log differ; column by column, which takes half the time of row by row."""
+    about = [s.metadata for s in summaries]
+    counts = [status.metadata or {} if (status := (s.scores or {}).get("status")) else {} for s in summaries]
+    statuses = [sample_status(s) for s in summaries]
+    results = [
+        results_in(s.scores or {}) if status == "scored" else (None, None)
+        for s, status in zip(summaries, statuses, strict=True)
+    ]
+    of_family = sorted(name for name in set(chain(*counts)) if name.startswith("metric_"))
+    metrics = [{name.removeprefix("metric_"): c[name] for name in of_family if name in c} for c in counts]
+    reported = [str(c.get("answering_model") or "") for c in counts]
+    names = {each: answering_name(each, log.eval.model, aliases) if each else None for each in set(reported)}
+    ended = str(log.stats.completed_at or log.eval.created)
+    arms = sorted(name for name in set(chain(*about)) if name.startswith(("arm_", "dose_")))
     return {
-        "sample_id": str(sample.id),
-        "epoch": sample.epoch,
-        "sample_uuid": sample.uuid or "",
-        "completed_at": str(sample.completed_at or log.stats.completed_at or log.eval.created),
-        "answering_model": answering_name(answering, log.eval.model, aliases) if answering else None,
-        **{
-            k: meta.get(k)
-            for k in ("paraphrase", "level", "index", "instance_id", "twin", "oracle_steps", "human_minutes")
-        },
-        "random_floor": meta.get("random_floor"),
-        **{k: v for k, v in meta.items() if k.startswith(("arm_", "dose_"))},
-        "status": status,
-        "declined": str(status_meta.get("declined") or ""),
-        "journal_head": str(status_meta.get("journal_head") or ""),
-        "success": _float(success),
-        "outcome": _float(outcome),
-        **{k: int(counts[k]) if k in counts else None for k in COUNTS},
-        "opportunity": bool(counts["opportunity"]) if "opportunity" in counts else None,
-        "competent": bool(counts["competent"]) if "competent" in counts else None,
-        "family_metrics": json.dumps(family_metrics, sort_keys=True) if family_metrics else None,
-        "bits": _float(family_metrics.get("bits")),
-        "input_tokens": sum(u.input_tokens + (u.input_tokens_cache_read or 0) for u in usage),
-        "output_tokens": sum(u.output_tokens for u in usage),
-        "reasoning_tokens": sum(u.reasoning_tokens or 0 for u in usage),
-        "usd": sum(u.total_cost or 0.0 for u in usage)
-        if any(u.total_cost is not None for u in usage)
-        else None,
-        "working_s": sample.working_time,
+        "sample_id": [str(s.id) for s in summaries],
+        "epoch": [s.epoch for s in summaries],
+        "sample_uuid": [s.uuid or "" for s in summaries],
+        "completed_at": [str(s.completed_at or ended) for s in summaries],
+        "answering_model": [names[each] for each in reported],
+        "status": list(statuses),
+        "declined": [str(c.get("declined") or "") for c in counts],
+        "journal_head": [str(c.get("journal_head") or "") for c in counts],
+        "success": [_float(success) for success, _ in results],
+        "outcome": [_float(outcome) for _, outcome in results],
+        "family_metrics": [json.dumps(m, sort_keys=True) if m else None for m in metrics],
+        "bits": [_float(m.get("bits")) for m in metrics],
+        "working_s": [s.working_time for s in summaries],
+        **{name: [each.get(name) for each in about] for name in (*ABOUT, *arms)},
+        **{name: [int(c[name]) if name in c else None for c in counts] for name in COUNTS},
+        **{name: [bool(c[name]) if name in c else None for c in counts] for name in FLAGS},
+        **_usage(summaries),
     }
 
 
+def _usage(summaries: list[EvalSampleSummary]) -> Columns:
+    """Tokens and money over all models that answered in a sample; None for money where nobody says a price."""
+    usage = [list(s.model_usage.values()) for s in summaries]
+    costs = [[u.total_cost for u in each if u.total_cost is not None] for each in usage]
+    return {
+        "input_tokens": [
+            sum([u.input_tokens + (u.input_tokens_cache_read or 0) for u in each]) for each in usage
+        ],
+        "output_tokens": [sum([u.output_tokens for u in each]) for each in usage],
+        "reasoning_tokens": [sum([u.reasoning_tokens or 0 for u in each]) for each in usage],
+        "usd": [sum(each) if each else None for each in costs],
+    }
+
+
+ABOUT = ("paraphrase", "level", "index", "instance_id", "twin", "oracle_steps", "human_minutes",
+         "random_floor")  # fmt: skip
 COUNTS = ("milestones_reached", "milestones_total", "tripwires", "violations", "steps", "budget", "turns", "unparsed",
            "invalid")  # fmt: skip
+FLAGS = ("opportunity", "competent")
 
 
 def sample_status(sample: EvalSampleSummary) -> str:
     """Status of a sample from its log. A success already reached stands; else an error is `infra_error` and a limit
     `limit_censored`; a log that contradicts itself is `infra_error`."""
     scores = sample.scores or {}
-    values, success = _values(scores.get("status")), _float(results_in(scores)[0])
-    decided = [name for name in STATUSES if values.get(name) == 1.0]
-    if decided == ["scored"] and success == 1.0:
+    decided = status_in(scores)
+    success = _float(results_in(scores)[0]) if decided == "scored" else None
+    if success == 1.0:
         return "scored"
-    if sample.error is not None or not sample.completed or len(decided) != 1:
+    if sample.error is not None or not sample.completed or decided is None:
         return "infra_error"
-    if decided == ["scored"]:
+    if decided == "scored":
         return "limit_censored" if sample.limit else "infra_error" if success is None else "scored"
-    return decided[0]
+    return decided
 
 
 def answering_name(reported: str, model: str, aliases: Mapping[str, str]) -> str:
@@ -354,11 +368,10 @@ def _key(log: EvalLog) -> str:
     )
 
 
-def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) -> list[Row]:
+def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary]) -> list[Row]:
     """Rows for samples that the dataset names and the log does not hold: missing evidence, never absence."""
-    rows = []
-    for sample_id, epoch in _missing(log, summaries):
-        row: Row = {
+    return [
+        {
             "sample_id": sample_id,
             "epoch": epoch,
             "sample_uuid": "",
@@ -367,8 +380,8 @@ def _never_ran(log: EvalLog, summaries: list[EvalSampleSummary], shared: Row) ->
             "twin": sample_id.rsplit("-", 1)[-1].split("+")[0],
             "status": "infra_error",
         }
-        rows.append({**shared, **row})
-    return rows
+        for sample_id, epoch in _missing(log, summaries)
+    ]
 
 
 def _missing(log: EvalLog, summaries: list[EvalSampleSummary]) -> list[tuple[str, int]]:
@@ -382,15 +395,6 @@ def _missing(log: EvalLog, summaries: list[EvalSampleSummary]) -> list[tuple[str
         have |= {(str(stop.id), stop.epoch) for stop in stopper.early_stops}
     planned = [(str(i), e) for i in (log.eval.dataset.sample_ids or []) for e in range(1, epochs + 1)]
     return [pair for pair in planned if pair not in have]
-
-
-def _values(score: Score | None) -> dict[str, float]:
-    value = score.value if score is not None else None
-    return (
-        {k: float(v) for k, v in value.items() if isinstance(v, (int, float))}
-        if isinstance(value, dict)
-        else {}
-    )
 
 
 def _float(value: object) -> float | None:

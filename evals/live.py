@@ -14,7 +14,7 @@ from urllib.parse import quote
 from dangercurve._text import printable
 from dangercurve.evals.anomalies import Anomaly, read_anomalies
 from dangercurve.evals.progress import Snapshot, read_progress
-from dangercurve.scorers.results import results_in
+from dangercurve.scorers.results import results_in, status_in
 
 MAX_LOGS = 4000
 MAX_BYTES = 500_000_000
@@ -166,9 +166,8 @@ def _samples(path: str, stamp: Hashable) -> tuple[SampleRow, ...]:
     rows = []
     for s in summaries:
         scores = s.scores or {}
-        status = (
-            "infra_error" if s.error else str(scores["status"].answer) if "status" in scores else "running"
-        )
+        running = "status" not in scores and not s.error
+        status = "running" if running else "infra_error" if s.error else status_in(scores) or "infra_error"
         value, _ = results_in(scores)
         level = (s.metadata or {}).get("level")
         known = isinstance(value, (int, float)) and status == "scored"

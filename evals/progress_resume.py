@@ -8,7 +8,7 @@ from pathlib import Path
 from inspect_ai.log import EvalSampleSummary, read_eval_log, read_eval_log_sample_summaries
 
 from dangercurve.evals.study import Cell as StudyCell
-from dangercurve.scorers.results import results_in
+from dangercurve.scorers.results import results_in, status_in
 from dangercurve.tasks.kernel.watch import Cell, Seen
 
 
@@ -65,7 +65,7 @@ def seen_in_part(path: Path) -> Iterator[Seen]:
 
 def _seen(cell: Cell, summary: EvalSampleSummary) -> Seen:
     about, scores = summary.metadata or {}, summary.scores or {}
-    status = scores["status"].answer if "status" in scores else None
+    status = status_in(scores)
     value, _ = results_in(scores)
     scored = status == "scored" and isinstance(value, (int, float))
     settings = [f"{k[4:]}={v}" for k, v in about.items() if k.startswith("arm_")]

@@ -10,8 +10,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dangercurve._errors import EvidenceError
 from dangercurve._files import atomic_path
@@ -31,6 +33,8 @@ TEXT = (
     "family_metrics", "reasoning_effort", "log_path", "log_sha256", "sample_uuid", "inspect_version", "scaffold",
     "elicitation", "judge", "comparability_key", "journal_head", "stopping",
 )  # fmt: skip
+DIFFERENT = ("sample_id", "sample_uuid", "instance_id", "journal_head", "completed_at")
+"""Texts that differ from row to row: a dictionary of them only costs time and room. Numbers repeat, and need no more."""
 INTEGERS = (
     "schema", "paraphrase", "level", "index", "oracle_steps", "epoch", "from_milestone", "milestones_reached",
     "milestones_total", "tripwires", "violations", "steps", "budget", "unparsed", "invalid", "input_tokens",
@@ -63,29 +67,26 @@ def _cell(value: object, kind: str) -> object:
 
 
 def _column(values: list[object], kind: str) -> list[object]:
-    """The cells of a column. Most texts stand in many rows, and are made harmless once; numbers of one type are as they
-    should be."""
-    if kind != "text":
-        return values if _plain(values, kind) else [_cell(value, kind) for value in values]
-    known: dict[object, object] = {}
-    out = []
-    for value in values:
-        key = value if isinstance(value, str) else None
-        if key is None or key not in known:
-            made = _cell(value, kind)
-            if key is not None:
-                known[key] = made
-        else:
-            made = known[key]
-        out.append(made)
-    return out
+    """The cells of a column. What is as it should be is seen at a glance, and a text that stands in many rows is made
+    harmless once."""
+    different = {value for value in values if isinstance(value, str)} if kind == "text" else None
+    if _plain(values, kind, different):
+        return values
+    if different is None:
+        return [_cell(value, kind) for value in values]
+    known = {text: _cell(text, kind) for text in different}
+    return [known[value] if isinstance(value, str) else _cell(value, kind) for value in values]
 
 
-def _plain(values: list[object], kind: str) -> bool:
+def _plain(values: list[object], kind: str, texts: set[str] | None) -> bool:
     """Whether every value is None or already a cell of its kind."""
-    types = {type(value) for value in values} - {type(None)}
+    types = set(map(type, values)) - {type(None)}
+    if kind == "text":
+        fits = not texts or (max(map(len, texts)) <= MAX_TEXT and "".join(texts).isprintable())
+        return types <= {str} and fits
     if kind == "integer" and types == {int}:
-        return all(abs(value) < 2**63 for value in values if isinstance(value, int))
+        numbers = cast("list[int]", [v for v in values if v is not None] if None in values else values)
+        return max(numbers) < 2**63 and min(numbers) > -(2**63)
     fitting: dict[str, set[type]] = {"flag": {bool}, "number": {float}, "integer": set()}
     return types <= fitting[kind]
 
@@ -99,7 +100,34 @@ def label(text: object, limit: int = 160) -> str:
     return f"{shown}#{hashlib.sha256(json.dumps(raw).encode()).hexdigest()[:12]}"
 
 
-def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]]) -> Path:
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one log, column by column: `shared` says what all have in common, `columns` where they differ (lists of
+    length `n`, before `shared` where both name one)."""
+
+    n: int
+    columns: Mapping[str, list[object]]
+    shared: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, object]], shared: Mapping[str, object] | None = None) -> Rows:
+        """Rows given one by one; what a row does not say is as `shared` says, else None."""
+        return cls(0, {}, shared or {}).followed_by(rows)
+
+    def followed_by(self, rows: Iterable[Mapping[str, object]]) -> Rows:
+        """These rows and then `rows`."""
+        more = list(rows)
+        if not more:
+            return self
+        columns = {}
+        for name in {*self.columns, *chain.from_iterable(more)}:
+            default = self.shared.get(name)
+            before = self.columns.get(name) or [default] * self.n
+            columns[name] = [*before, *(row.get(name, default) for row in more)]
+        return Rows(self.n + len(more), columns, self.shared)
+
+
+def write_part(run: Path, log_sha256: str, rows: Rows) -> Path:
     """Write one log's rows as `store/SHA256.parquet`, atomically; an existing part is left as it is."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -107,11 +135,8 @@ def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]])
     path = run / "store" / f"{log_sha256}.parquet"
     if path.exists():
         return path
-    listed = list(rows)
-    names: set[str] = set()
-    for row in listed:
-        names.update(row)
-    arms = sorted(k for k in names if k.startswith(("arm_", "dose_")) and k.isidentifier())
+    names = rows.columns.keys() | rows.shared.keys()
+    arms = sorted(name for name in names if name.startswith(("arm_", "dose_")) and name.isidentifier())
     types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "flag": pa.bool_()}
     kinds = {
         **dict.fromkeys(TEXT, "text"),
@@ -120,15 +145,23 @@ def write_part(run: Path, log_sha256: str, rows: Iterable[Mapping[str, object]])
         **dict.fromkeys(FLAGS, "flag"),
         **{name: "integer" if name.startswith("dose_") else "text" for name in arms},
     }
+
+    def column(name: str, kind: str) -> pa.Array:
+        if name in rows.columns:
+            return pa.array(_column(rows.columns[name], kind), types[kind])
+        return pa.repeat(pa.scalar(_cell(rows.shared.get(name), kind), types[kind]), rows.n)
+
     table = pa.table(
-        {
-            name: pa.array(_column([row.get(name) for row in listed], kind), types[kind])
-            for name, kind in kinds.items()
-        },
+        {name: column(name, kind) for name, kind in kinds.items()},
         schema=pa.schema([(name, types[kind]) for name, kind in kinds.items()]),
     )
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(
+            table,
+            temporary,
+            compression={name: "zstd" if kind == "text" else "none" for name, kind in kinds.items()},
+            use_dictionary=[name for name in kinds if name not in DIFFERENT],
+        )
     return path
 
 
@@ -163,4 +196,4 @@ def read_observations(run: Path, where: str = "true") -> pd.DataFrame:
     return without_strangers(frame)
 
 
-__all__ = ["COLUMNS", "SCHEMA", "part_paths", "read_observations", "store_digest", "write_part"]
+__all__ = ["COLUMNS", "SCHEMA", "Rows", "part_paths", "read_observations", "store_digest", "write_part"]

@@ -45,11 +45,11 @@ def _status_score(record: EpisodeRecord | None, decided: str) -> Score:
     about: dict[str, object] = {
         "answering_model": answering(record.answering_models) if record else "",
         "journal_head": record.journal_head if record else "",
-    }  # each text costs every reader of summaries: what is empty or said by `answer` stays out
+    }  # each text costs every reader of summaries: what is empty or said by the value stays out
     if record and record.declined:
         about["declined"] = record.declined
     value = {name: 1.0 if name == decided else 0.0 for name in STATUSES}
-    return Score(value=value, answer=decided, metadata=about | (_counts(record) if record else {}))
+    return Score(value=value, metadata=about | (_counts(record) if record else {}))
 
 
 def _counts(record: EpisodeRecord) -> dict[str, object]:

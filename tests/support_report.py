@@ -43,7 +43,7 @@ from dangercurve.analysis.report.data_panels import (
     Watched,
 )
 from dangercurve.analysis.report.data_roles import Role
-from dangercurve.evals.store import read_observations, store_digest, write_part
+from dangercurve.evals.store import Rows, read_observations, store_digest, write_part
 from dangercurve.evals.verdict import ClaimResult, Digests, Outcome, PolicyRef, canonical
 from dangercurve.evals.verdict import Verdict as GateVerdict
 
@@ -260,7 +260,7 @@ def write_rows(
                         "inspect_version": "0.3", "seed_commitment": "c0ffee", "sample_uuid": f"u{i}", "arm_cue": "none",
                     })  # fmt: skip
     shared = {"log_sha256": digest, "log_path": f"{digest[:8]} a.eval"}
-    write_part(run, digest, [{**row, **shared} for row in rows])
+    write_part(run, digest, Rows.of([{**row, **shared} for row in rows]))
 
 
 def forecast(store: str) -> dict[str, object]:

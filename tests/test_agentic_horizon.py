@@ -18,7 +18,7 @@ from dangercurve.analysis.measure import success_horizon
 from dangercurve.analysis.suite_horizon import SuiteHorizon, suite_horizon
 from dangercurve.evals.action_time import MODEL_SD, VARIANTS, log2_minutes, sensitivity, translate
 from dangercurve.evals.cli import cli
-from dangercurve.evals.store import write_part
+from dangercurve.evals.store import Rows, write_part
 from dangercurve.evals.suite_table import ALL, horizon_rows
 from dangercurve.tasks.kernel.family import get_family
 from dangercurve.tasks.kernel.seeds import load_salt
@@ -164,7 +164,7 @@ def test_samples_that_are_not_comparable_are_not_pooled() -> None:
 
 
 def test_the_verb_shows_the_suite_first_and_marks_what_is_simulated(tmp_path: Path) -> None:
-    write_part(tmp_path, "0" * 64, observations().astype({"oracle_steps": int}).to_dict("records"))
+    write_part(tmp_path, "0" * 64, Rows.of(observations().astype({"oracle_steps": int}).to_dict("records")))
     shown = CliRunner().invoke(cli, ["horizon", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
     assert shown.output.startswith("SIMULATED: horizons in oracle steps") and ALL in shown.output

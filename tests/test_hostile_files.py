@@ -17,7 +17,7 @@ from dangercurve._text import harmless, printable
 from dangercurve.evals.chain import read_chain
 from dangercurve.evals.outputs.text import as_text
 from dangercurve.evals.run_folder import read_json
-from dangercurve.evals.store import label, read_observations, write_part
+from dangercurve.evals.store import Rows, label, read_observations, write_part
 from dangercurve.evals.strict_yaml import MAX_BYTES, parse_strict
 from dangercurve.evals.verbs._common import emit, table
 from dangercurve.evals.verbs.report import write_report
@@ -108,7 +108,7 @@ def test_a_value_that_no_column_holds_costs_the_log_no_row(tmp_path: Path) -> No
         "sample_id": "s", "epoch": 1, "eval_task_id": "t", "family": "f", "instance_id": "i", "completed_at": "2026",
         "simulated": "yes", "arm_cue": HIDDEN, "arm_x' y": "never a column",
     }  # fmt: skip
-    write_part(tmp_path, "ab" * 32, [{**row, "log_sha256": "ab" * 32}])
+    write_part(tmp_path, "ab" * 32, Rows.of([{**row, "log_sha256": "ab" * 32}]))
     found = read_observations(tmp_path).iloc[0]
     assert found["model"].startswith("m/\\u001b[2J") and found["model"].isprintable()
     assert found["arm_cue"].isprintable() and "arm_x' y" not in found.index

@@ -26,6 +26,7 @@ from dangercurve.evals.ladder.recipe import load_recipe
 from dangercurve.evals.ladder.shipping import WEIGHTS, read_all
 from dangercurve.evals.ladder.vocabulary import END, Vocabulary
 from dangercurve.evals.participants.server import stop_all
+from dangercurve.scorers.results import status_in
 from dangercurve.tasks.kernel.family import get_family
 from dangercurve.tasks.kernel.floors import random_floor
 from dangercurve.tasks.kernel.task import build_task, make_cell
@@ -62,7 +63,7 @@ def shares(folder: Path, n: int, killer: threading.Timer | None = None) -> tuple
     return (
         sum(result(s) for s in log.samples) / len(log.samples),
         len({s.id for s in log.samples}),
-        {str(s.scores["status"].answer or s.scores["status"].value) for s in log.samples if s.scores},
+        {status_in(s.scores) for s in log.samples if s.scores},
     )
 
 

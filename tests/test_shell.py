@@ -15,6 +15,7 @@ from support_eval import result
 
 from dangercurve._errors import ConfigError
 from dangercurve.evals.sandbox import BwrapLimits, BwrapSandbox, resident_mib, trial
+from dangercurve.scorers.results import status_in
 from dangercurve.tasks.agentic.ops_horizon import FAMILY, ops_horizon
 from dangercurve.tasks.kernel import shell
 from dangercurve.tasks.kernel.family import family_names, get_family
@@ -93,7 +94,7 @@ def test_a_bot_that_only_looks_about_spends_its_budget_and_scores_zero(
     log = played("null", monkeypatch, tmp_path)
     assert log.samples is not None
     assert {result(s) for s in log.samples} == {0.0}
-    assert {s.scores["status"].answer for s in log.samples if s.scores} == {"scored"}
+    assert {status_in(s.scores) for s in log.samples if s.scores} == {"scored"}
 
 
 def test_only_ops_horizon_has_a_shell() -> None:
