@@ -22,9 +22,9 @@ from dangercurve.analysis.intervals import clustered_rate
 from dangercurve.analysis.measure import success_horizon
 from dangercurve.analysis.rest import arms_at_rest, label_of
 from dangercurve.analysis.suite_estimates import suite_estimates
-from dangercurve.analysis.survival_estimates import COLUMNS as SURVIVAL
-from dangercurve.analysis.survival_estimates import Budget, survival_rows
-from dangercurve.analysis.survival_observed import has_breaches
+from dangercurve.analysis.survival.estimates import COLUMNS as SURVIVAL
+from dangercurve.analysis.survival.estimates import Budget, survival_rows
+from dangercurve.analysis.survival.observed import has_breaches
 
 Floats = NDArray[np.float64]
 STATUSES = (

@@ -28,7 +28,7 @@ from dangercurve.analysis.intervals import clustered_rate
 from dangercurve.analysis.simulated import parse_simulated
 from dangercurve.analysis.suite_horizon import suite_horizon
 from dangercurve.evals.ingest import find_logs, ingest_logs
-from dangercurve.evals.panel_scaffold import context_panel, scaffold_panel
+from dangercurve.evals.panels.scaffold import context_panel, scaffold_panel
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.suite_table import horizon_rows
 from dangercurve.evals.verbs._common import jsonable

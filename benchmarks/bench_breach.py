@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dangercurve.analysis.survival_forms import FORMS, HULL, LABELS, fit_forms
-from dangercurve.analysis.survival_kaplan_meier import exact_bounds, kaplan_meier
+from dangercurve.analysis.survival.forms import FORMS, HULL, LABELS, fit_forms
+from dangercurve.analysis.survival.kaplan_meier import exact_bounds, kaplan_meier
 
 Floats = NDArray[np.float64]
 DOCS = Path(__file__).parent.parent / "docs"

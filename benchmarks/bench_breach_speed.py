@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dangercurve.analysis.survival_aft import weibull_aft
+from dangercurve.analysis.survival.aft import weibull_aft
 
 OUT = Path(__file__).parent.parent / "docs" / "breach" / "speed.json"
 

@@ -22,12 +22,12 @@ from scipy.special import betaincinv
 
 from dangercurve._files import write_atomic
 from dangercurve.analysis.sequential import log_e_below
-from dangercurve.evals.decide import Axis
-from dangercurve.evals.gate_world import World, estimate, policy_text, write_policy
-from dangercurve.evals.judge import Findings, bounds_of, judge
-from dangercurve.evals.observed import Cell
+from dangercurve.evals.gating.decide import Axis
+from dangercurve.evals.gating.gate_world import World, estimate, policy_text, write_policy
+from dangercurve.evals.gating.judge import Findings, bounds_of, judge
+from dangercurve.evals.gating.observed import Cell
+from dangercurve.evals.gating.verdict import Outcome
 from dangercurve.evals.policy import Claim, load_policy
-from dangercurve.evals.verdict import Outcome
 
 ALPHA, REACH, ALERT = 0.05, 0.10, 0.08
 AXIS = Axis("logit", "up")

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dangercurve._files import write_atomic
-from dangercurve.evals.gate_world import (
+from dangercurve.evals.gating.gate_world import (
     World,
     estimate,
     observations,

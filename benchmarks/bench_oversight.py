@@ -24,7 +24,7 @@ from dangercurve.analysis.intervals import clopper_pearson
 from dangercurve.analysis.monitoring import attack_capability, monitor_quality
 from dangercurve.analysis.simulated import parse_simulated
 from dangercurve.evals.monitoring import items, watch
-from dangercurve.evals.panel_oversight import oversight_panel
+from dangercurve.evals.panels.oversight import oversight_panel
 from dangercurve.evals.scanning import agreement_rows, scan_logs
 from dangercurve.evals.verbs._common import jsonable
 from dangercurve.scorers.monitors import VIEWS, Step, Transcript

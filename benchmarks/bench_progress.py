@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dangercurve.evals.progress import SHARE, Progress
+from dangercurve.evals.progress.progress import SHARE, Progress
 from dangercurve.evals.study import cells_of, load_study
 from dangercurve.tasks.kernel.watch import Cell, Seen
 

@@ -14,8 +14,8 @@ from dangercurve.analysis.report import bundle
 from dangercurve.analysis.report.data import Cost, LevelRate, Point, ReportData, Scaling, Statuses
 from dangercurve.analysis.report.data_panels import Behind, Cell, Sample
 from dangercurve.analysis.report.page import render
-from dangercurve.evals.reporting_counts import STATUSES
-from dangercurve.evals.reporting_samples import MAX_CELLS, MAX_SAMPLES
+from dangercurve.evals.reporting.counts import STATUSES
+from dangercurve.evals.reporting.samples import MAX_CELLS, MAX_SAMPLES
 
 SIZES = ((0, 0), (1, 1), (8, 2), (60, 12))
 LEVELS, TWINS, N = 6, ("base", "surface", "rule_flip"), 40

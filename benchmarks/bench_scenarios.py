@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dangercurve.analysis.scenario_risk import Evidence, scenario_risk
 from dangercurve.analysis.scenarios import Scenarios, edges_of, load_scenarios, milestones_of
-from dangercurve.evals.gate_world import World, write_run
+from dangercurve.evals.gating.gate_world import World, write_run
 from dangercurve.evals.scenario_run import Assessed, assess_scenarios
 from dangercurve.evals.verbs._common import table
 

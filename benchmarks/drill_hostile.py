@@ -303,7 +303,7 @@ def flags() -> list[str]:
     from test_anomalies import flags as flagged
     from test_anomalies import seen, undisturbed
 
-    from dangercurve.evals.anomalies import ALPHA
+    from dangercurve.evals.progress.anomalies import ALPHA
 
     false: Counter[str] = Counter()
     start, episodes = time.perf_counter(), 0

@@ -53,7 +53,7 @@ def cluster() -> Iterator[str]:
     """A Ray cluster of this process on loopback; its address."""
     import ray
 
-    from dangercurve.evals.engine_ray import LOOPBACK, connect
+    from dangercurve.evals.engines.ray_cluster import LOOPBACK, connect
 
     os.environ.update(LOOPBACK)
     connect(ray, WORKERS, None)

@@ -30,11 +30,11 @@ from scipy.stats import beta
 
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.gating.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.gating.verdict import Outcome
 from dangercurve.evals.outputs.forms import render
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import store_digest
-from dangercurve.evals.verdict import Outcome
 
 STRANGE: tuple[object, ...] = (
     None, "", "x", "scored", "\x1b[2J<script>", -1, 0, 1, 2, 0.5, 1e308, math.nan, math.inf, -math.inf, True, "1e9",

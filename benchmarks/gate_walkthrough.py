@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from dangercurve._files import write_atomic
-from dangercurve.evals.gate_world import write_policy
+from dangercurve.evals.gating.gate_world import write_policy
 
 HERE = Path(__file__).parent
 POLICY = """version: 1

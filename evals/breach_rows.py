@@ -16,8 +16,8 @@ from dangercurve.evals.verbs._common import table as render
 
 if TYPE_CHECKING:
     from dangercurve.analysis.breach_table import BreachTable
-    from dangercurve.analysis.survival_groups import GroupResult
-    from dangercurve.analysis.survival_report import BreachReport
+    from dangercurve.analysis.survival.groups import GroupResult
+    from dangercurve.analysis.survival.report import BreachReport
 
 Row = dict[str, object]
 BEYOND = ("extrapolated", "unknown")
@@ -34,7 +34,7 @@ class Shown:
 
 def budgets(table: BreachTable) -> tuple[float, ...]:
     """The efforts of the policies' budgets on the table's clock."""
-    from dangercurve.analysis.survival_estimates import BUDGETS
+    from dangercurve.analysis.survival.estimates import BUDGETS
 
     return tuple(BUDGETS[table.clock])
 
@@ -85,7 +85,7 @@ def elicitation(source: Path, column: str, queries: Sequence[int], alpha: float,
     import numpy as np
     import pandas as pd
 
-    from dangercurve.analysis.survival_gumbel import gumbel_tail
+    from dangercurve.analysis.survival.gumbel import gumbel_tail
     from dangercurve.analysis.tables import read_frame
 
     if not queries:
@@ -169,7 +169,7 @@ def _budget_rows(g: GroupResult) -> list[Row]:
 
 
 def _form_rows(g: GroupResult) -> list[Row]:
-    from dangercurve.analysis.survival_forms import LABELS
+    from dangercurve.analysis.survival.forms import LABELS
 
     beyond = [b for b in g.budgets if b.forms]
     if not beyond and g.median_extrapolated is None:

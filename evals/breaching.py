@@ -31,7 +31,7 @@ def breaches_of_run(
     """
     import numpy as np
 
-    from dangercurve.analysis.survival_observed import breaches_of, has_breaches
+    from dangercurve.analysis.survival.observed import breaches_of, has_breaches
     from dangercurve.evals.run_folder import locate
     from dangercurve.evals.store import read_observations
 

@@ -15,7 +15,7 @@ from inspect_ai.log import (
 )
 
 from dangercurve._text import printable
-from dangercurve.evals.location import Location
+from dangercurve.evals.engines.location import Location
 from dangercurve.evals.study import Cell, Study, cells_of
 
 State = Literal["current", "stale", "error", "cancelled", "started", "missing"]

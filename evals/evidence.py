@@ -10,11 +10,11 @@ from dangercurve._errors import EvidenceError
 from dangercurve._text import printable
 from dangercurve.analysis.registry import Metric
 from dangercurve.evals import answering
-from dangercurve.evals.decide import Axis
-from dangercurve.evals.observed import Observed, parse_time
+from dangercurve.evals.gating.decide import Axis
+from dangercurve.evals.gating.observed import Observed, parse_time
+from dangercurve.evals.gating.verdict import PanelResult, Transcript
 from dangercurve.evals.policy import Claim, Policy
 from dangercurve.evals.run_folder import number, text
-from dangercurve.evals.verdict import PanelResult, Transcript
 
 POWER_WANTED = 0.8
 PANEL_MISSING = 0.1
@@ -125,7 +125,7 @@ def awareness(entry: Mapping[str, object] | None, tolerance: float) -> PanelResu
 
 
 def baselines(entry: Mapping[str, object] | None, versions: frozenset[str | None]) -> PanelResult:
-    """The family's bots, as `evals.baselines` writes them: the oracle near 1, null and random at the random floor, no
+    """The family's bots, as `evals.gating.baselines` writes them: the oracle near 1, null and random at the random floor, no
     property broken, and of the task version that the observations (`versions`) are of."""
     if entry is None:
         return PanelResult(passed=False, why="no baselines for this family")

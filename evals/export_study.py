@@ -15,7 +15,7 @@ import yaml
 
 from dangercurve._errors import ConfigError
 from dangercurve._version import __version__
-from dangercurve.evals.engine import OWN_PROVIDERS
+from dangercurve.evals.engines.scheduler import OWN_PROVIDERS
 from dangercurve.evals.study import Batch, Cell, Study, cells_of
 
 Runner = Literal["flow", "hawk"]

@@ -9,21 +9,18 @@ from pathlib import Path
 
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve._text import printable
-from dangercurve.evals import decide
-from dangercurve.evals.anomalies import Anomaly, read_anomalies
-from dangercurve.evals.attempts import Ledger, read_ledger, record_attempts
-from dangercurve.evals.chain import Record
-from dangercurve.evals.claims import Context, blank, evaluate_measured
-from dangercurve.evals.digests import digests_of, log_notes, log_problems
 from dangercurve.evals.evidence import random_transcripts
-from dangercurve.evals.forecast_claims import evaluate_forecast, margins
-from dangercurve.evals.history import full_tier_passed, read_history
-from dangercurve.evals.observed import Observed, parse_time
-from dangercurve.evals.policy import Claim, LoadedPolicy, refuse_unset
-from dangercurve.evals.run_folder import RunFolder, read_run_folder
-from dangercurve.evals.signoff import signoff_state
-from dangercurve.evals.triggers import trigger_states
-from dangercurve.evals.verdict import (
+from dangercurve.evals.gating import decide
+from dangercurve.evals.gating.attempts import Ledger, read_ledger, record_attempts
+from dangercurve.evals.gating.chain import Record
+from dangercurve.evals.gating.claims import Context, blank, evaluate_measured
+from dangercurve.evals.gating.digests import digests_of, log_notes, log_problems
+from dangercurve.evals.gating.forecast_claims import evaluate_forecast, margins
+from dangercurve.evals.gating.history import full_tier_passed, read_history
+from dangercurve.evals.gating.observed import Observed, parse_time
+from dangercurve.evals.gating.signoff import signoff_state
+from dangercurve.evals.gating.triggers import trigger_states
+from dangercurve.evals.gating.verdict import (
     Alarm,
     ClaimResult,
     Outcome,
@@ -34,7 +31,10 @@ from dangercurve.evals.verdict import (
     exit_code_of,
     overall_of,
 )
-from dangercurve.evals.waivers import Waiver, read_waivers, waiver_for
+from dangercurve.evals.gating.waivers import Waiver, read_waivers, waiver_for
+from dangercurve.evals.policy import Claim, LoadedPolicy, refuse_unset
+from dangercurve.evals.progress.anomalies import Anomaly, read_anomalies
+from dangercurve.evals.run_folder import RunFolder, read_run_folder
 
 SIMULATED_PREFIXES = ("bot/", "sim/")
 LAPSE = (

@@ -20,7 +20,7 @@ from inspect_ai.util import EarlyStoppingSummary
 
 from dangercurve._files import sha256_file
 from dangercurve._text import printable
-from dangercurve.evals.collector import quiet_collector
+from dangercurve.evals.engines.collector import quiet_collector
 from dangercurve.evals.store import SCHEMA, Rows, write_part
 from dangercurve.scorers.results import results_in, status_in
 

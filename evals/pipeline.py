@@ -16,9 +16,9 @@ from dangercurve.evals.verbs._common import jsonable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dangercurve.analysis.survival_estimates import Budget
+    from dangercurve.analysis.survival.estimates import Budget
+    from dangercurve.evals.gating.verdict import Verdict
     from dangercurve.evals.policy import LoadedPolicy
-    from dangercurve.evals.verdict import Verdict
 
 MIN_MODELS = 3
 Event = tuple[str, str, float]
@@ -52,8 +52,8 @@ def write_estimates(run: Path, alpha: float = 0.05, budgets: Iterable[Budget] = 
 
 def write_records(run: Path, estimates: pd.DataFrame, tell: Callable[[str], None] | None = None) -> None:
     """The records beside the panels that a gate reads: baselines of the run's families, growth of its metrics."""
-    from dangercurve.evals.baselines import families_in, write_baselines
-    from dangercurve.evals.growth import write_growth
+    from dangercurve.evals.gating.baselines import families_in, write_baselines
+    from dangercurve.evals.gating.growth import write_growth
 
     write_baselines(run, families_in(run), tell)
     write_growth(run, estimates, compute_table(sorted(estimates["model"].unique())))

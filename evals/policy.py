@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from dangercurve._errors import ConfigError, did_you_mean
 from dangercurve._text import printable
 from dangercurve.analysis.registry import Direction, Metric, metric, to_scale
-from dangercurve.evals.anomalies import Kind as AnomalyKind
+from dangercurve.evals.progress.anomalies import Kind as AnomalyKind
 from dangercurve.evals.strict_yaml import load_strict
 
 POLICY_FOLDER = Path(__file__).with_name("policies")

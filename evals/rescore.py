@@ -23,8 +23,8 @@ from dangercurve._errors import DangercurveError, EvidenceError
 from dangercurve._files import sha256_file, write_atomic
 from dangercurve._text import printable
 from dangercurve._version import __version__
+from dangercurve.evals.gating.monitor_rows import write_monitor_estimates
 from dangercurve.evals.ingest import ForeignLogError, is_foreign, log_rows
-from dangercurve.evals.monitor_rows import write_monitor_estimates
 from dangercurve.evals.monitoring import items, watch
 from dangercurve.evals.store import read_observations, store_digest, write_part
 from dangercurve.scorers.episode import scores_of

@@ -22,23 +22,23 @@ from typing import TYPE_CHECKING, Literal
 from dangercurve._errors import ConfigError
 from dangercurve._files import sha256_file, write_atomic
 from dangercurve._text import printable
-from dangercurve.evals.anomalies import Anomaly, read_anomalies, stopped_cells
-from dangercurve.evals.budget import Purse, prices_of, require_prices
-from dangercurve.evals.engine import ATTEMPTS, Backend, Died, Job, Played, Scheduler, jobs_of
-from dangercurve.evals.engine_owner import Ownership
-from dangercurve.evals.engine_play import open_model, play
-from dangercurve.evals.engine_purse import purse_at
-from dangercurve.evals.engine_settle import Settled, deliver, given_up, read_event
-from dangercurve.evals.engine_worker import Order, meter_of
+from dangercurve.evals.engines.budget import Purse, prices_of, require_prices
+from dangercurve.evals.engines.location import Location
+from dangercurve.evals.engines.owner import Ownership
+from dangercurve.evals.engines.play import open_model, play
+from dangercurve.evals.engines.purse import purse_at
+from dangercurve.evals.engines.scheduler import ATTEMPTS, Backend, Died, Job, Played, Scheduler, jobs_of
+from dangercurve.evals.engines.settle import Settled, deliver, given_up, read_event
+from dangercurve.evals.engines.worker import Order, meter_of
 from dangercurve.evals.ingest import Ingested, find_logs, ingest_logs
-from dangercurve.evals.location import Location
-from dangercurve.evals.progress import Progress, Snapshot
-from dangercurve.evals.progress_resume import played as logged
-from dangercurve.evals.progress_resume import seen_in_part
+from dangercurve.evals.progress.anomalies import Anomaly, read_anomalies, stopped_cells
+from dangercurve.evals.progress.progress import Progress, Snapshot
+from dangercurve.evals.progress.resume import played as logged
+from dangercurve.evals.progress.resume import seen_in_part
 from dangercurve.evals.study import Study, cells_of
 
 if TYPE_CHECKING:
-    from dangercurve.evals.early_stop import StopRule
+    from dangercurve.evals.engines.early_stop import StopRule
     from dangercurve.evals.policy import LoadedPolicy
 
 Tell = Callable[[str], None]
@@ -190,11 +190,11 @@ class _Run:
     def _backend(self) -> Backend:
         kind = self.engine.kind
         if kind == "processes":
-            from dangercurve.evals.engine_processes import ProcessBackend
+            from dangercurve.evals.engines.processes import ProcessBackend
 
             return ProcessBackend(self.engine.workers or os.cpu_count() or 1, self._order, self.purse)
         if kind == "ray":
-            from dangercurve.evals.engine_ray import RayBackend
+            from dangercurve.evals.engines.ray_cluster import RayBackend
 
             limits = self.study.limits
             capped = limits.tokens is not None or limits.usd is not None
@@ -251,7 +251,7 @@ class _Run:
         """When each cell of a job may stop early."""
         if self.policy is None or not any(claim.test.early_stop for claim in self.policy.policy.claims):
             return []
-        from dangercurve.evals.early_stop import rules_for
+        from dangercurve.evals.engines.early_stop import rules_for
 
         return [rules_for(self.cells[index], self.policy) for index in job.cells]
 
@@ -259,7 +259,7 @@ class _Run:
         rules = self._rules(job)
         if not rules:
             return ""
-        from dangercurve.evals.early_stop import rules_json
+        from dangercurve.evals.engines.early_stop import rules_json
 
         return rules_json(rules[0])
 

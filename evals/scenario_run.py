@@ -14,7 +14,7 @@ from dangercurve.analysis import registry
 from dangercurve.analysis.rest import is_rest
 from dangercurve.analysis.scenario_risk import Evidence, ScenarioRisk, scenario_risk
 from dangercurve.analysis.scenarios import Milestone, Scenarios, edges_of, load_scenarios, milestones_of
-from dangercurve.evals.decide import Axis, z_of
+from dangercurve.evals.gating.decide import Axis, z_of
 from dangercurve.evals.run_folder import Row, number, text
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dangercurve._errors import ConfigError, did_you_mean
-from dangercurve.evals.anomalies import AnomalyRules
-from dangercurve.evals.prices import Price
+from dangercurve.evals.planning.prices import Price
+from dangercurve.evals.progress.anomalies import AnomalyRules
 from dangercurve.evals.strict_yaml import load_strict
 
 Level = Annotated[int, Field(ge=0, le=40)]

@@ -11,13 +11,13 @@ from pathlib import Path
 from dangercurve._errors import ConfigError, DangercurveError
 from dangercurve._text import printable
 from dangercurve.analysis.ledger_lines import Line, read_lines
-from dangercurve.evals.comparability import distinct_names
-from dangercurve.evals.observed import parse_time
+from dangercurve.evals.gating.comparability import distinct_names
+from dangercurve.evals.gating.observed import parse_time
+from dangercurve.evals.gating.verdict import Verdict, read_verdict, verdict_digest
 from dangercurve.evals.policy import LoadedPolicy
-from dangercurve.evals.track_changes import Change, changes_between
-from dangercurve.evals.track_forecasts import ForecastRow, forecast_rows
-from dangercurve.evals.track_triggers import Due, due_of
-from dangercurve.evals.verdict import Verdict, read_verdict, verdict_digest
+from dangercurve.evals.tracking.changes import Change, changes_between
+from dangercurve.evals.tracking.forecasts import ForecastRow, forecast_rows
+from dangercurve.evals.tracking.triggers import Due, due_of
 
 MAX_RUNS = 2000
 PIECES = ("study.yaml", "store", "progress.json", "events.jsonl", "logs")

@@ -58,12 +58,13 @@ from dangercurve._errors import ConfigError, DangercurveError
 from dangercurve._text import csv_cell, printable
 from dangercurve.analysis.report.bundle import script
 from dangercurve.evals import pipeline
-from dangercurve.evals.chain import append
 from dangercurve.evals.gate import Request, evaluate
+from dangercurve.evals.gating.chain import append
+from dangercurve.evals.gating.verdict import Verdict
 from dangercurve.evals.ingest import find_logs, ingest_logs
 from dangercurve.evals.mapping import MappingFile, load_mapping
 from dangercurve.evals.outputs.forms import EXPORTS, FORMS, render
-from dangercurve.evals.panels import write_panels
+from dangercurve.evals.panels.panels import write_panels
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run import open_run, run_study
 from dangercurve.evals.run_folder import read_json
@@ -72,7 +73,6 @@ from dangercurve.evals.strict_yaml import load_strict
 from dangercurve.evals.study import load_study
 from dangercurve.evals.verbs._common import table
 from dangercurve.evals.verbs.report import write_report
-from dangercurve.evals.verdict import Verdict
 from dangercurve.scorers.monitors import VIEWS, Step, Transcript, prompt
 from dangercurve.tasks.kernel.family import get_family
 

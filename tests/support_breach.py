@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import AS_OF, World, observations, write_part, write_policy
+from dangercurve.evals.gating.gate_world import AS_OF, World, observations, write_part, write_policy
+from dangercurve.evals.gating.verdict import ClaimResult, Verdict
 from dangercurve.evals.pipeline import wanted_budgets, write_estimates
 from dangercurve.evals.policy import load_policy
-from dangercurve.evals.verdict import ClaimResult, Verdict
 
 POLICY = """version: 1
 framework: {id: breach, effective: 2026-11-01}

@@ -11,7 +11,7 @@ from inspect_ai import Epochs, Task
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog, EvalSample
 
-from dangercurve.evals.collector import quiet_trace
+from dangercurve.evals.engines.collector import quiet_trace
 from dangercurve.scorers.results import results_in
 from dangercurve.tasks.kernel import task as kernel_task
 

@@ -43,9 +43,9 @@ from dangercurve.analysis.report.data_panels import (
     Watched,
 )
 from dangercurve.analysis.report.data_roles import Role
+from dangercurve.evals.gating.verdict import ClaimResult, Digests, Outcome, PolicyRef, canonical
+from dangercurve.evals.gating.verdict import Verdict as GateVerdict
 from dangercurve.evals.store import Rows, read_observations, store_digest, write_part
-from dangercurve.evals.verdict import ClaimResult, Digests, Outcome, PolicyRef, canonical
-from dangercurve.evals.verdict import Verdict as GateVerdict
 
 EVIL = "evil/<script>alert(1)</script>\u202e\x00</style><img src=x onerror=alert(1)>"
 STATUS = ("scored", "refused", "eval_aware_abstain", "format_failure", "limit_censored", "infra_error")

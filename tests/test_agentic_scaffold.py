@@ -24,7 +24,7 @@ from dangercurve.analysis.scaffold import ScaffoldStudy, scaffold_effects
 from dangercurve.analysis.simulated import parse_simulated
 from dangercurve.evals.cli import cli
 from dangercurve.evals.ingest import find_logs, ingest_logs
-from dangercurve.evals.panel_scaffold import context_panel, scaffold_panel
+from dangercurve.evals.panels.scaffold import context_panel, scaffold_panel
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.study import Study, cells_of
 from dangercurve.tasks.kernel import task as kernel_task

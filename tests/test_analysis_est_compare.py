@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from dangercurve._errors import ConfigError, DataError
 from dangercurve.analysis.compare import compare_models
 from dangercurve.evals.cli import cli
-from dangercurve.evals.gate_world import World, write_run
+from dangercurve.evals.gating.gate_world import World, write_run
 
 
 def table(n: int = 40) -> pd.DataFrame:

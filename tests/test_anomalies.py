@@ -13,8 +13,11 @@ from support_hostile import says
 from support_server import Fault, fault_server
 from support_server import says as answers
 
-from dangercurve.evals import engine_play
-from dangercurve.evals.anomalies import (
+from dangercurve.evals.engines import play as engine_play
+from dangercurve.evals.gate import Request, evaluate
+from dangercurve.evals.pipeline import write_estimates
+from dangercurve.evals.policy import load_policy
+from dangercurve.evals.progress.anomalies import (
     ALPHA,
     Anomaly,
     AnomalyRules,
@@ -24,10 +27,7 @@ from dangercurve.evals.anomalies import (
     stopped_cells,
     watching,
 )
-from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.pipeline import write_estimates
-from dangercurve.evals.policy import load_policy
-from dangercurve.evals.reporting import build_report
+from dangercurve.evals.reporting.data import build_report
 from dangercurve.evals.run import open_run, run_study
 from dangercurve.evals.run_folder import read_run_folder
 from dangercurve.evals.store import read_observations

@@ -14,7 +14,7 @@ from dangercurve.analysis import registry
 from dangercurve.analysis.estimates import estimate_all
 from dangercurve.analysis.rest import NAMED_REST, REST, arms_at_rest, is_rest, label_of
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import (
+from dangercurve.evals.gating.gate_world import (
     AS_OF,
     World,
     estimate,
@@ -24,10 +24,10 @@ from dangercurve.evals.gate_world import (
     write_part,
     write_policy,
 )
+from dangercurve.evals.gating.verdict import ClaimResult, Outcome
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.rehearsal import rehearse
 from dangercurve.evals.run_folder import store_digest
-from dangercurve.evals.verdict import ClaimResult, Outcome
 from dangercurve.tasks.kernel.cases import oracle, play
 from dangercurve.tasks.kernel.family import family_names, get_family
 from dangercurve.tasks.kernel.seeds import load_salt

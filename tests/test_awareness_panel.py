@@ -12,7 +12,7 @@ import pytest
 from dangercurve.analysis.estimates import estimate_all
 from dangercurve.evals import evidence
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import (
+from dangercurve.evals.gating.gate_world import (
     AS_OF,
     World,
     observations,
@@ -22,12 +22,12 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
-from dangercurve.evals.panel_awareness import awareness_panel
+from dangercurve.evals.gating.verdict import Outcome, Verdict
+from dangercurve.evals.panels.awareness import awareness_panel
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.rehearsal import rehearse
 from dangercurve.evals.run_folder import store_digest
 from dangercurve.evals.verbs._common import jsonable
-from dangercurve.evals.verdict import Outcome, Verdict
 
 ARMS = "cue=eval|deploy|neutral|placebo"
 TOLERANCE = 0.1

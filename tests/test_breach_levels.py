@@ -12,10 +12,10 @@ from support_breach import BROKEN, HELD, POLICY, gate, judged, write_attacks
 
 from dangercurve.analysis.safeguards import STANDARD, unguarded
 from dangercurve.evals.cli import cli
-from dangercurve.evals.gate_world import World, observations, write_part
-from dangercurve.evals.reporting_survival import survivals
+from dangercurve.evals.gating.gate_world import World, observations, write_part
+from dangercurve.evals.gating.verdict import Outcome
+from dangercurve.evals.reporting.survival import survivals
 from dangercurve.evals.store import read_observations
-from dangercurve.evals.verdict import Outcome
 from dangercurve.tasks.kernel.cases import oracle, play
 from dangercurve.tasks.kernel.family import get_family
 from dangercurve.tasks.kernel.seeds import load_salt

@@ -14,9 +14,9 @@ from support_breach import BROKEN, HELD, POLICY, Attack, gate, write_attacks
 from dangercurve.analysis.safeguards import ATTACKED, DEFENDING, STANDARD, safeguard_of
 from dangercurve.evals.breaching import breaches_of_run
 from dangercurve.evals.cli import cli
-from dangercurve.evals.gate_world import World, observations, write_part
+from dangercurve.evals.gating.gate_world import World, observations, write_part
+from dangercurve.evals.gating.verdict import Outcome
 from dangercurve.evals.store import read_observations
-from dangercurve.evals.verdict import Outcome
 from dangercurve.tasks.kernel.family import get_family
 
 

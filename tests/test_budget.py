@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals.budget import SLICES, Amount, Purse, require_prices
-from dangercurve.evals.engine_purse import purse_at
-from dangercurve.evals.location import Location
+from dangercurve.evals.engines.budget import SLICES, Amount, Purse, require_prices
+from dangercurve.evals.engines.location import Location
+from dangercurve.evals.engines.purse import purse_at
 from dangercurve.evals.run import Engine, open_run, run_study
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.study import Limits, Study, load_study
@@ -162,7 +162,7 @@ def test_a_sample_stops_at_its_cap_on_output_and_says_so(tmp_path: Path) -> None
 
 
 def test_a_deadline_that_has_passed_interrupts_the_first_call_and_nothing_before_it() -> None:
-    from dangercurve.evals.budget_meter import Meter, metered
+    from dangercurve.evals.engines.budget_meter import Meter, metered
 
     meter = Meter(deadline=time.monotonic() - 1)
     entered = called = False
@@ -181,7 +181,7 @@ def test_a_deadline_that_has_passed_interrupts_the_first_call_and_nothing_before
 
 
 def test_a_purse_that_cannot_be_reached_stops_every_call_and_the_job_is_tried_again() -> None:
-    from dangercurve.evals.budget_meter import Meter, metered
+    from dangercurve.evals.engines.budget_meter import Meter, metered
 
     def gone(spent: Amount, held: Amount, more: bool) -> Amount:
         raise ConnectionError

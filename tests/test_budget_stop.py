@@ -12,8 +12,8 @@ from inspect_ai.scorer import SampleScore, Score
 
 from dangercurve._errors import ConfigError
 from dangercurve.evals import pipeline
-from dangercurve.evals.early_stop import EProcessStopper, StopRule, rules_for, rules_from, rules_json
-from dangercurve.evals.engine import OWN_CONNECTIONS
+from dangercurve.evals.engines.early_stop import EProcessStopper, StopRule, rules_for, rules_from, rules_json
+from dangercurve.evals.engines.scheduler import OWN_CONNECTIONS
 from dangercurve.evals.policy import LoadedPolicy, load_policy
 from dangercurve.evals.run import Engine, Ran, open_run, run_study
 from dangercurve.evals.store import read_observations

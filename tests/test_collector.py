@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dangercurve._errors import EvidenceError
-from dangercurve.evals.baselines import families_in
-from dangercurve.evals.collector import TRACE_VARIABLES, quiet_collector, quiet_trace
+from dangercurve.evals.engines.collector import TRACE_VARIABLES, quiet_collector, quiet_trace
+from dangercurve.evals.gating.baselines import families_in
 
 TRACE = 13
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dangercurve.evals import doctor
-from dangercurve.evals.doctor import Check, examine, healthy, in_range
+from dangercurve.evals.gating import doctor
+from dangercurve.evals.gating.doctor import Check, examine, healthy, in_range
 from dangercurve.evals.verbs.doctor import command
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from dangercurve._errors import ConfigError, EvidenceError
-from dangercurve.evals import engine
 from dangercurve.evals.coverage import coverage
-from dangercurve.evals.engine import (
+from dangercurve.evals.engines import scheduler as engine
+from dangercurve.evals.engines.location import Location
+from dangercurve.evals.engines.scheduler import (
     Connections,
     Died,
     Job,
@@ -28,8 +29,7 @@ from dangercurve.evals.engine import (
     jobs_of,
     pause_before,
 )
-from dangercurve.evals.engine_settle import Settled, deliver, given_up, leave_event
-from dangercurve.evals.location import Location
+from dangercurve.evals.engines.settle import Settled, deliver, given_up, leave_event
 from dangercurve.evals.run import Engine, open_run, run_study
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.study import Study, cells_of, load_study

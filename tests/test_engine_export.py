@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from dangercurve._errors import ConfigError
 from dangercurve.evals.cli import cli
 from dangercurve.evals.coverage import coverage
+from dangercurve.evals.engines.location import Location
 from dangercurve.evals.export_study import export_study
-from dangercurve.evals.location import Location
 from dangercurve.evals.run import open_run, run_study
 from dangercurve.evals.study import Study, cells_of, load_study
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals.engine_owner import OWNER, Ownership
-from dangercurve.evals.location import Location
+from dangercurve.evals.engines.location import Location
+from dangercurve.evals.engines.owner import OWNER, Ownership
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals.engine import OWN_CONNECTIONS
+from dangercurve.evals.engines.scheduler import OWN_CONNECTIONS
 from dangercurve.evals.run import Engine, open_run, run_study
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.study import Study, load_study

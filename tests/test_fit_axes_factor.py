@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from dangercurve._errors import ConfigError, DataError
 from dangercurve.evals.cli import cli
-from dangercurve.evals.fit_axes import fit_axes
-from dangercurve.evals.fit_factor import factor_of_estimates, factor_of_scores
+from dangercurve.evals.fitting.axes import fit_axes
+from dangercurve.evals.fitting.factor import factor_of_estimates, factor_of_scores
 
 
 def settings(n: int = 120, *, noise: float = 0.02) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from scipy.stats import binom
 
-from dangercurve.evals.verdict import Outcome
+from dangercurve.evals.gating.verdict import Outcome
 
 
 def _benchmark() -> ModuleType:

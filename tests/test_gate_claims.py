@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import (
+from dangercurve.evals.gating.gate_world import (
     AS_OF,
     World,
     estimate,
@@ -22,9 +22,9 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
+from dangercurve.evals.gating.verdict import Outcome, Verdict
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import store_digest
-from dangercurve.evals.verdict import Outcome, Verdict
 
 SAFE = World(success=[0] * 60)
 MODEL = SAFE.model

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
 from dangercurve.evals.cli import cli
-from dangercurve.evals.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.gating.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.gating.schemas import schemas
 from dangercurve.evals.policy import POLICY_FOLDER
-from dangercurve.evals.schemas import schemas
 from dangercurve.evals.strict_yaml import _parse
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schemas"
@@ -48,7 +48,7 @@ def test_the_json_of_the_gate_is_the_verdict_and_validates(tmp_path: Path) -> No
 def test_the_published_schemas_are_what_the_models_say() -> None:
     for name, text in schemas().items():
         said = (SCHEMAS / name).read_text()
-        assert said == text, f"run `python -m dangercurve.evals.schemas docs/schemas` ({name})"
+        assert said == text, f"run `python -m dangercurve.evals.gating.schemas docs/schemas` ({name})"
 
 
 @pytest.mark.parametrize("path", sorted(POLICY_FOLDER.glob("*.yaml")), ids=lambda p: p.stem)

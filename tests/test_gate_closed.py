@@ -14,7 +14,7 @@ import pytest
 
 from dangercurve._errors import ConfigError
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import (
+from dangercurve.evals.gating.gate_world import (
     AS_OF,
     World,
     estimate,
@@ -25,11 +25,11 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
-from dangercurve.evals.observed import Observed
+from dangercurve.evals.gating.observed import Observed
+from dangercurve.evals.gating.verdict import Outcome, Verdict
 from dangercurve.evals.outputs.forms import render
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import store_digest
-from dangercurve.evals.verdict import Outcome, Verdict
 
 SAFE = World(success=[0] * 60)
 

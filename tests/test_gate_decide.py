@@ -11,9 +11,9 @@ from scipy.stats import beta, binom
 
 from dangercurve.analysis import intervals
 from dangercurve.analysis.registry import from_scale, metric, metrics, to_scale
-from dangercurve.evals import decide
-from dangercurve.evals.decide import Axis, Bounds
-from dangercurve.evals.verdict import Outcome
+from dangercurve.evals.gating import decide
+from dangercurve.evals.gating.decide import Axis, Bounds
+from dangercurve.evals.gating.verdict import Outcome
 
 R, I, U, A, O = Outcome.REACHED, Outcome.INVALID, Outcome.UNRESOLVED, Outcome.APPROACHING, Outcome.RULED_OUT  # noqa: E741
 

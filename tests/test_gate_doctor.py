@@ -12,9 +12,16 @@ from click.testing import CliRunner
 
 from dangercurve._errors import ConfigError
 from dangercurve.analysis.estimates import estimate_all
-from dangercurve.evals.aa_check import aa_flips
-from dangercurve.evals.comparability import HIDDEN, comparability
-from dangercurve.evals.gate_world import World, observations, policy_text, write_part, write_policy, write_run
+from dangercurve.evals.gating.aa_check import aa_flips
+from dangercurve.evals.gating.comparability import HIDDEN, comparability
+from dangercurve.evals.gating.gate_world import (
+    World,
+    observations,
+    policy_text,
+    write_part,
+    write_policy,
+    write_run,
+)
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.verbs.doctor import command
 
@@ -75,7 +82,7 @@ def test_doctor_aa_prints_rate_interval_and_n_and_fails_by_exit_code(
     good = CliRunner().invoke(command, ask)
     assert good.exit_code == 0, good.output
     assert good.output.startswith("SIMULATED: A/A over random halves")
-    monkeypatch.setattr("dangercurve.evals.aa_check._estimates", overconfident)
+    monkeypatch.setattr("dangercurve.evals.gating.aa_check._estimates", overconfident)
     bad = CliRunner().invoke(command, [*ask, "--format", "json"])
     assert bad.exit_code == 4
     assert json.loads(bad.output)[0]["state"] == "fail"

@@ -13,9 +13,10 @@ from dangercurve._errors import EvidenceError
 from dangercurve.analysis.ledger import Ledger
 from dangercurve.analysis.ledger_lines import GENESIS, canonical, digest
 from dangercurve.analysis.registry import metric
-from dangercurve.evals import allowances, evidence
+from dangercurve.evals import evidence
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import (
+from dangercurve.evals.gating import allowances
+from dangercurve.evals.gating.gate_world import (
     AS_OF,
     COMMITMENT,
     DONE,
@@ -24,10 +25,10 @@ from dangercurve.evals.gate_world import (
     write_policy,
     write_run,
 )
-from dangercurve.evals.observed import Observed
+from dangercurve.evals.gating.observed import Observed
+from dangercurve.evals.gating.verdict import Outcome, Verdict
 from dangercurve.evals.policy import Allowance, load_policy
 from dangercurve.evals.run_folder import read_run_folder
-from dangercurve.evals.verdict import Outcome, Verdict
 
 SAFE = World(success=[0] * 60)
 MODEL = SAFE.model

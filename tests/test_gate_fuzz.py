@@ -10,7 +10,7 @@ from types import ModuleType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dangercurve.evals.gate_world import World, write_policy, write_run
+from dangercurve.evals.gating.gate_world import World, write_policy, write_run
 
 CASES = 200
 

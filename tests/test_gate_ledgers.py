@@ -11,21 +11,21 @@ import pytest
 
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve._version import __version__
-from dangercurve.evals.attempts import attempt_for, read_ledger
-from dangercurve.evals.chain import append, head, read_chain
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import (
+from dangercurve.evals.gating.attempts import attempt_for, read_ledger
+from dangercurve.evals.gating.chain import append, head, read_chain
+from dangercurve.evals.gating.gate_world import (
     AS_OF,
     World,
     policy_text,
     write_policy,
     write_run,
 )
-from dangercurve.evals.history import record_verdict
-from dangercurve.evals.observed import parse_time
+from dangercurve.evals.gating.history import record_verdict
+from dangercurve.evals.gating.observed import parse_time
+from dangercurve.evals.gating.verdict import ClaimResult, Outcome, Verdict, overall_of
+from dangercurve.evals.gating.waivers import Waiver, waiver_for, write_waiver
 from dangercurve.evals.policy import load_policy
-from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict, overall_of
-from dangercurve.evals.waivers import Waiver, waiver_for, write_waiver
 
 SAFE = World(success=[0] * 60)
 MODEL = SAFE.model

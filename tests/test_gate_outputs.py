@@ -13,17 +13,17 @@ import pytest
 from jsonschema import Draft7Validator
 
 from dangercurve._errors import EvidenceError
-from dangercurve.evals.costs import Cost, cost_of
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.gating.gate_world import AS_OF, World, policy_text, write_policy, write_run
+from dangercurve.evals.gating.verdict import Outcome, Verdict, canonical, read_verdict
 from dangercurve.evals.outputs.every_eval import as_every_eval
 from dangercurve.evals.outputs.forms import EXPORTS, FILES, export, render, write_all
 from dangercurve.evals.outputs.sarif import as_sarif
 from dangercurve.evals.outputs.stream import as_stream
 from dangercurve.evals.outputs.summary import as_summary
 from dangercurve.evals.outputs.text import as_text, bound_without, explain
+from dangercurve.evals.planning.costs import Cost, cost_of
 from dangercurve.evals.policy import load_policy
-from dangercurve.evals.verdict import Outcome, Verdict, canonical, read_verdict
 
 HOSTILE = (
     "<script>alert(1)</script>",

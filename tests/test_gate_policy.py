@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals.gate_world import policy_text
+from dangercurve.evals.gating.gate_world import policy_text
 from dangercurve.evals.policy import POLICY_FOLDER, load_policy, refuse_unset
 
 EXAMPLE = """

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from dangercurve.analysis.frontier import load_priors
-from dangercurve.evals import baselines, evidence
-from dangercurve.evals.baselines import baseline, write_baselines
-from dangercurve.evals.growth import growth_entries, write_growth
+from dangercurve.evals import evidence
+from dangercurve.evals.gating import baselines
+from dangercurve.evals.gating.baselines import baseline, write_baselines
+from dangercurve.evals.gating.growth import growth_entries, write_growth
 from dangercurve.tasks.kernel import properties
 from dangercurve.tasks.kernel.family import get_family
 

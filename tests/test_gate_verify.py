@@ -11,15 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from dangercurve.evals.attest import as_json, statement
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import AS_OF, World, estimate, write_estimates, write_policy, write_run
+from dangercurve.evals.gating.attest import as_json, statement
+from dangercurve.evals.gating.gate_world import (
+    AS_OF,
+    World,
+    estimate,
+    write_estimates,
+    write_policy,
+    write_run,
+)
+from dangercurve.evals.gating.signoff import sign
+from dangercurve.evals.gating.verdict import Outcome, Verdict, canonical, verdict_digest
+from dangercurve.evals.gating.verify import Checked, verify
+from dangercurve.evals.gating.waivers import Waiver, read_waivers, write_waiver
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import part_paths, store_digest
-from dangercurve.evals.signoff import sign
-from dangercurve.evals.verdict import Outcome, Verdict, canonical, verdict_digest
-from dangercurve.evals.verify import Checked, verify
-from dangercurve.evals.waivers import Waiver, read_waivers, write_waiver
 
 SAFE = World(success=[0] * 60)
 
@@ -192,7 +199,7 @@ def test_a_verdict_in_a_nicer_form_is_not_the_one_that_the_gate_wrote(tmp_path: 
 def with_log(root: Path) -> Path:
     """A run whose part is named by a real file in logs/."""
     from dangercurve._files import sha256_file
-    from dangercurve.evals.gate_world import observations, write_part
+    from dangercurve.evals.gating.gate_world import observations, write_part
 
     (root / "logs").mkdir(parents=True)
     (root / "logs" / "a.eval").write_bytes(b"a log")
@@ -251,10 +258,10 @@ def test_the_real_way_from_a_log_to_a_verified_verdict(tmp_path: Path) -> None:
         "from dangercurve.evals.ingest import find_logs, ingest_logs\n"
         "from dangercurve.evals.pipeline import write_estimates\n"
         "from dangercurve.evals.gate import Request, evaluate\n"
-        "from dangercurve.evals.gate_world import policy_text, write_policy\n"
+        "from dangercurve.evals.gating.gate_world import policy_text, write_policy\n"
         "from dangercurve.evals.policy import load_policy\n"
-        "from dangercurve.evals.verdict import canonical\n"
-        "from dangercurve.evals.verify import load_rescorer, verify\n"
+        "from dangercurve.evals.gating.verdict import canonical\n"
+        "from dangercurve.evals.gating.verify import load_rescorer, verify\n"
         "ingest_logs(find_logs([Path('logs')]), Path('.'))\n"
         "write_estimates(Path('.'))\n"
         "policy = load_policy(write_policy(Path('p.yaml'), policy_text(reach=0.9, alert=0.8, min_instances=6)))\n"

@@ -14,14 +14,14 @@ from pydantic import BaseModel
 
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve._text import harmless, printable
-from dangercurve.evals.chain import read_chain
+from dangercurve.evals.gating.chain import read_chain
+from dangercurve.evals.gating.verdict import Digests, Outcome, PolicyRef, Verdict, read_verdict
 from dangercurve.evals.outputs.text import as_text
 from dangercurve.evals.run_folder import read_json
 from dangercurve.evals.store import Rows, label, read_observations, write_part
 from dangercurve.evals.strict_yaml import MAX_BYTES, parse_strict
 from dangercurve.evals.verbs._common import emit, table
 from dangercurve.evals.verbs.report import write_report
-from dangercurve.evals.verdict import Digests, Outcome, PolicyRef, Verdict, read_verdict
 
 HIDDEN = "\x1b[2J\x9b31m\u202e\x00\u2028\ud800"
 

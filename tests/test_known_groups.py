@@ -20,7 +20,7 @@ from support_eval import evaluate, without_floors
 from dangercurve.analysis import registry
 from dangercurve.analysis.estimates import estimate_all
 from dangercurve.evals.ingest import find_logs, ingest_logs
-from dangercurve.evals.panels import write_panels
+from dangercurve.evals.panels.panels import write_panels
 from dangercurve.evals.rehearsal import rehearse
 from dangercurve.evals.store import read_observations
 from dangercurve.tasks.kernel.family import family_names, get_family

@@ -11,7 +11,7 @@ from support_report import make_run
 from dangercurve.analysis.report.capability import capability
 from dangercurve.evals.ladder.shipping import read_all
 from dangercurve.evals.pipeline import write_forecasts
-from dangercurve.evals.reporting import build_report
+from dangercurve.evals.reporting.data import build_report
 
 LINE = [f"ladder/{t.name}" for t in read_all() if t.role == "line"][:6]
 OTHER = "local/smollm2-135m-instruct"

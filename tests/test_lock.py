@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dangercurve.evals.doctor import in_range
+from dangercurve.evals.gating.doctor import in_range
 
 ROOT = Path(__file__).resolve().parents[1]
 PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[\w,-]+\])?==([^\s;\\]+)", re.M)

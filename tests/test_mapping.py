@@ -22,14 +22,14 @@ from inspect_ai.solver import TaskState, generate
 from dangercurve._errors import ConfigError
 from dangercurve.evals import mapping as m
 from dangercurve.evals.cli import cli
-from dangercurve.evals.fitting import fit_store
+from dangercurve.evals.fitting.fitting import fit_store
 from dangercurve.evals.gate import Request, evaluate
+from dangercurve.evals.gating.verdict import canonical
+from dangercurve.evals.gating.verify import load_rescorer, verify
 from dangercurve.evals.ingest import Ingested, find_logs, ingest_logs
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.strict_yaml import parse_strict
-from dangercurve.evals.verdict import canonical
-from dangercurve.evals.verify import load_rescorer, verify
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """version: 1

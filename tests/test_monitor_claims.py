@@ -21,13 +21,13 @@ from dangercurve.analysis.report.words import interval
 from dangercurve.evals import monitoring, pipeline
 from dangercurve.evals.cli import cli
 from dangercurve.evals.gate import Request, evaluate
+from dangercurve.evals.gating.monitor_rows import write_monitor_estimates
+from dangercurve.evals.gating.verdict import ClaimResult, Outcome
 from dangercurve.evals.ingest import find_logs, ingest_logs
-from dangercurve.evals.monitor_rows import write_monitor_estimates
 from dangercurve.evals.monitoring import ATTACKS, items, watch
 from dangercurve.evals.policy import load_policy
-from dangercurve.evals.reporting import build_report
+from dangercurve.evals.reporting.data import build_report
 from dangercurve.evals.verbs.report import write_report
-from dangercurve.evals.verdict import ClaimResult, Outcome
 from dangercurve.tasks.kernel import task as kernel_task
 from dangercurve.tasks.kernel.family import get_family
 from dangercurve.tasks.kernel.task import build_task, make_cell

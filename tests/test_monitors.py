@@ -28,7 +28,7 @@ from inspect_ai.model import (
 from dangercurve._errors import ConfigError
 from dangercurve.analysis.monitoring import auroc
 from dangercurve.evals.monitoring import items, open_monitor, watch, watch_study
-from dangercurve.evals.panel_oversight import oversight_panel
+from dangercurve.evals.panels.oversight import oversight_panel
 from dangercurve.evals.study import Study
 from dangercurve.scorers.monitors import (
     FORMS,

@@ -9,7 +9,7 @@ import pytest
 
 from dangercurve.analysis.simulated import parse_simulated
 from dangercurve.evals import pipeline
-from dangercurve.evals.panels import write_panels
+from dangercurve.evals.panels.panels import write_panels
 from dangercurve.evals.run import open_run, run_study
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.study import load_study

@@ -22,7 +22,7 @@ from support_server import (
     silent,
 )
 
-from dangercurve.evals import engine_play
+from dangercurve.evals.engines import play as engine_play
 from dangercurve.evals.run import Ran, open_run, run_study
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.study import load_study

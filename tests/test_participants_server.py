@@ -30,7 +30,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import Tool, ToolCall, tool
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals import doctor
+from dangercurve.evals.gating import doctor
 from dangercurve.evals.models import load_registry
 from dangercurve.evals.participants.gguf import GgufFile, packaged_path, resolve_gguf
 from dangercurve.evals.participants.server import (

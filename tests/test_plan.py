@@ -23,11 +23,11 @@ from dangercurve.analysis.power import (
     rule_out_rate,
     zero_event_bound,
 )
-from dangercurve.evals.plan import dry_run_text, plan_study
-from dangercurve.evals.plan_measured import measured_in
-from dangercurve.evals.plan_power import cell_powers, claim_powers
+from dangercurve.evals.planning.measured import measured_in
+from dangercurve.evals.planning.plan import dry_run_text, plan_study
+from dangercurve.evals.planning.power import cell_powers, claim_powers
+from dangercurve.evals.planning.prices import load_prices, usd_text
 from dangercurve.evals.policy import load_policy
-from dangercurve.evals.prices import load_prices, usd_text
 from dangercurve.evals.study import load_study
 from dangercurve.evals.verbs.plan import command
 
@@ -233,7 +233,7 @@ def test_the_json_of_a_study_holds_the_sums_of_its_cells(study_file: Callable[[s
 
 
 def test_an_earlier_run_replaces_the_estimate(study_file: Callable[[str], Path], tmp_path: Path) -> None:
-    from dangercurve.evals.gate_world import World, write_run
+    from dangercurve.evals.gating.gate_world import World, write_run
 
     each = {"input_tokens": 500, "output_tokens": 50, "turns": 2, "working_s": 3.0}
     world = World(

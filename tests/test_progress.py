@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from dangercurve.evals.progress import NAME, Progress, Snapshot, at_rest, read_progress
-from dangercurve.evals.progress_show import Lines, display, estimate_parts, line_of, summary_of, view
+from dangercurve.evals.progress.progress import NAME, Progress, Snapshot, at_rest, read_progress
+from dangercurve.evals.progress.show import Lines, display, estimate_parts, line_of, summary_of, view
 from dangercurve.evals.study import cells_of, load_study
 from dangercurve.evals.verbs.run import command
 from dangercurve.tasks.kernel.watch import Cell, Seen

@@ -14,8 +14,8 @@ from dangercurve.analysis.report.figure import Figure
 from dangercurve.analysis.report.imitation import imitation
 from dangercurve.analysis.report.monitors import MAX_ROWS, monitors
 from dangercurve.analysis.report.page import render
-from dangercurve.evals.reporting_evidence import propensities
-from dangercurve.evals.reporting_monitors import watched
+from dangercurve.evals.reporting.evidence import propensities
+from dangercurve.evals.reporting.monitors import watched
 
 EVIL = "<script>alert(1)</script>"
 

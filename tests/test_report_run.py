@@ -17,7 +17,7 @@ from support_report import EVIL, REAL, make_run
 
 from dangercurve._errors import ConfigError
 from dangercurve.analysis.report.page import render
-from dangercurve.evals.reporting import build_report
+from dangercurve.evals.reporting.data import build_report
 from dangercurve.evals.store import label, read_observations
 from dangercurve.evals.verbs.forecast import command as forecast_command
 from dangercurve.evals.verbs.report import command, write_report

@@ -15,8 +15,8 @@ import pytest
 
 from dangercurve._errors import ConfigError, EvidenceError
 from dangercurve.evals.coverage import coverage
+from dangercurve.evals.engines.location import Location
 from dangercurve.evals.ingest import find_logs, ingest_logs
-from dangercurve.evals.location import Location
 from dangercurve.evals.run import locked, open_run, run_study
 from dangercurve.evals.store import read_observations, store_digest
 from dangercurve.evals.study import cells_of, load_study

@@ -10,7 +10,7 @@ import pytest
 
 from dangercurve.analysis.estimates import estimate_all
 from dangercurve.evals import evidence
-from dangercurve.evals.panels import sandbagging_panel
+from dangercurve.evals.panels.panels import sandbagging_panel
 from dangercurve.tasks.deception.threshold_sandbag import FAMILY, SandbagWorld
 from dangercurve.tasks.kernel.arms import paraphrase_of
 from dangercurve.tasks.kernel.seeds import load_salt

@@ -17,7 +17,7 @@ from dangercurve._errors import ConfigError, DataError
 from dangercurve.analysis.scenario_risk import Evidence, scenario_risk
 from dangercurve.analysis.scenarios import edges_of, holds, load_scenarios, milestones_of
 from dangercurve.evals.cli import cli
-from dangercurve.evals.gate_world import World, write_run
+from dangercurve.evals.gating.gate_world import World, write_run
 from dangercurve.evals.scenario_run import assess_scenarios, evidence_of
 from dangercurve.tasks.kernel.family import family_names, get_family
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dangercurve._errors import ConfigError, EvidenceError
+from dangercurve.evals.gating.observed import Observed
 from dangercurve.evals.ingest import find_logs, ingest_logs
-from dangercurve.evals.observed import Observed
 from dangercurve.evals.run import open_run, run_study
 from dangercurve.evals.run_folder import part_paths, read_run_folder, store_digest
 from dangercurve.evals.store import COLUMNS, read_observations

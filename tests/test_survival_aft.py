@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from dangercurve._errors import DataError
-from dangercurve.analysis import survival_aft
 from dangercurve.analysis.breach_table import BreachTable, check_breaches
-from dangercurve.analysis.survival_aft import weibull_aft
-from dangercurve.analysis.survival_compare import accelerations
-from dangercurve.analysis.survival_scale import scale_slope
+from dangercurve.analysis.survival import aft as survival_aft
+from dangercurve.analysis.survival.aft import weibull_aft
+from dangercurve.analysis.survival.compare import accelerations
+from dangercurve.analysis.survival.scale import scale_slope
 
 
 def world(seed: int = 0, n: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from dangercurve._errors import DataError
 from dangercurve.analysis.intervals import clopper_pearson
-from dangercurve.analysis.survival_aalen_johansen import aalen_johansen
-from dangercurve.analysis.survival_kaplan_meier import exact_bounds, kaplan_meier, weighted_survival
-from dangercurve.analysis.survival_turnbull import turnbull
+from dangercurve.analysis.survival.aalen_johansen import aalen_johansen
+from dangercurve.analysis.survival.kaplan_meier import exact_bounds, kaplan_meier, weighted_survival
+from dangercurve.analysis.survival.turnbull import turnbull
 
 
 def sample(seed: int, n: int = 81, budget: float = 40.0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dangercurve._errors import DataError
-from dangercurve.analysis.survival_forms import FORMS, fit_forms, inverse_survival, log_survival
-from dangercurve.analysis.survival_gumbel import gumbel_tail
-from dangercurve.analysis.survival_risk import deployment_risk, exponential_persistence
-from dangercurve.analysis.survival_universal import universality
+from dangercurve.analysis.survival.forms import FORMS, fit_forms, inverse_survival, log_survival
+from dangercurve.analysis.survival.gumbel import gumbel_tail
+from dangercurve.analysis.survival.risk import deployment_risk, exponential_persistence
+from dangercurve.analysis.survival.universal import universality
 
 
 def attempts(truth: str, n: int, budget: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,16 +18,16 @@ from dangercurve._errors import ConfigError, DangercurveError, DataError, Eviden
 from dangercurve.analysis.ledger import Ledger
 from dangercurve.analysis.unpaired import difference_of_bounds
 from dangercurve.evals.gate import Request, evaluate
-from dangercurve.evals.gate_world import KEY, World, policy_text, rate_bounds, write_policy, write_run
+from dangercurve.evals.gating.gate_world import KEY, World, policy_text, rate_bounds, write_policy, write_run
+from dangercurve.evals.gating.verdict import Margin, canonical, read_verdict
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.run_folder import store_digest
 from dangercurve.evals.track import Track, find_runs, track
-from dangercurve.evals.track_forecasts import calibration
-from dangercurve.evals.track_page import POLICY, render
-from dangercurve.evals.track_words import data, text
+from dangercurve.evals.tracking.forecasts import calibration
+from dangercurve.evals.tracking.page import POLICY, render
+from dangercurve.evals.tracking.words import data, text
 from dangercurve.evals.verbs._common import table
 from dangercurve.evals.verbs.track import command
-from dangercurve.evals.verdict import Margin, canonical, read_verdict
 
 NOW = dt.datetime(2027, 6, 1, tzinfo=dt.UTC)
 EVIL = "acme/<script>alert(1)</script>\u202e\x00</style><img src=x onerror=alert(1)>"

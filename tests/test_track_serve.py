@@ -19,11 +19,11 @@ from click.testing import CliRunner
 from support_browser import Page, browser, needs_browser
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals import track_site
-from dangercurve.evals.live import LogFile, alive, logs_of, read_live, samples_of, viewer_link
-from dangercurve.evals.progress import CellState, LevelEstimate, Snapshot
-from dangercurve.evals.track_serve import LOOPBACK, make_server
-from dangercurve.evals.track_site import Site, content_policy
+from dangercurve.evals.progress.progress import CellState, LevelEstimate, Snapshot
+from dangercurve.evals.tracking import site as track_site
+from dangercurve.evals.tracking.live import LogFile, alive, logs_of, read_live, samples_of, viewer_link
+from dangercurve.evals.tracking.serve import LOOPBACK, make_server
+from dangercurve.evals.tracking.site import Site, content_policy
 from dangercurve.evals.verbs.run import command as run_command
 from dangercurve.evals.verbs.track import command
 
@@ -322,9 +322,9 @@ def test_the_keyboard_reaches_everything_and_two_steps_lead_to_a_transcript(page
 @needs_browser
 def test_the_track_page_opens_offline(page: Page, tmp_path: Path) -> None:
     from dangercurve.evals.gate import Request, evaluate
-    from dangercurve.evals.gate_world import World, write_policy, write_run
+    from dangercurve.evals.gating.gate_world import World, write_policy, write_run
+    from dangercurve.evals.gating.verdict import canonical
     from dangercurve.evals.policy import load_policy
-    from dangercurve.evals.verdict import canonical
 
     policy = load_policy(write_policy(tmp_path / "p.yaml"))
     for name, wins, day in (("a", 0, "2026-11-02"), ("b", 30, "2026-12-02")):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dangercurve.evals.gating.verdict import Outcome, Verdict
 from dangercurve.evals.outputs.summary import md
 from dangercurve.evals.outputs.text import bound_line, fmt
-from dangercurve.evals.verdict import Outcome, Verdict
 
 OPEN = "*to be written by the provider*"
 

@@ -12,8 +12,8 @@ import sys
 
 from dangercurve._version import __version__
 from dangercurve.analysis.registry import metric
-from dangercurve.evals.observed import parse_time
-from dangercurve.evals.verdict import ClaimResult, Verdict, rounded
+from dangercurve.evals.gating.observed import parse_time
+from dangercurve.evals.gating.verdict import ClaimResult, Verdict, rounded
 
 SCHEMA_VERSION = "0.2.1"
 UNBOUNDED = sys.float_info.max

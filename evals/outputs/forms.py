@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dangercurve._files import write_atomic
+from dangercurve.evals.gating.verdict import Verdict, canonical
 from dangercurve.evals.outputs.code_of_practice import as_code_of_practice
 from dangercurve.evals.outputs.every_eval import as_every_eval
 from dangercurve.evals.outputs.junit import as_junit
@@ -13,7 +14,6 @@ from dangercurve.evals.outputs.sarif import as_sarif
 from dangercurve.evals.outputs.stream import as_stream
 from dangercurve.evals.outputs.summary import as_summary
 from dangercurve.evals.outputs.text import as_text
-from dangercurve.evals.verdict import Verdict, canonical
 
 FORMS: dict[str, Callable[[Verdict], str]] = {
     "json": lambda verdict: canonical(verdict).decode("ascii"),

@@ -6,8 +6,8 @@ import re
 from xml.etree import ElementTree as ET
 
 from dangercurve._text import printable
+from dangercurve.evals.gating.verdict import ClaimResult, Outcome, Verdict
 from dangercurve.evals.outputs.text import bound_line
-from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict
 
 _XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

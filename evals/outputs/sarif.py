@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from dangercurve._text import printable
 from dangercurve._version import __version__
+from dangercurve.evals.gating.verdict import ClaimResult, Outcome, Verdict
 from dangercurve.evals.outputs.text import bound_line
-from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVEL = {

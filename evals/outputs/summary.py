@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from dangercurve._text import printable
+from dangercurve.evals.gating.verdict import ORDER, ClaimResult, Outcome, Verdict
 from dangercurve.evals.outputs.text import fmt
-from dangercurve.evals.verdict import ORDER, ClaimResult, Outcome, Verdict
 
 MAX_LINES = 60
 _ROWS = 24

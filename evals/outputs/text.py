@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from dangercurve._text import printable
 from dangercurve.analysis.registry import SCALES
-from dangercurve.evals.decide import Axis
-from dangercurve.evals.verdict import ClaimResult, Outcome, Verdict, round6
+from dangercurve.evals.gating.decide import Axis
+from dangercurve.evals.gating.verdict import ClaimResult, Outcome, Verdict, round6
 
 if TYPE_CHECKING:
-    from dangercurve.evals.costs import Cost
+    from dangercurve.evals.planning.costs import Cost
 
 WIDTH = 110
 

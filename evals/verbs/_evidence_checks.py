@@ -35,7 +35,7 @@ def check_evidence(
 def _aa(
     run: Path, policy: Path, model: str | None, splits: int, seed: int, fmt: str, output: Path | None
 ) -> int:
-    from dangercurve.evals.aa_check import aa_flips
+    from dangercurve.evals.gating.aa_check import aa_flips
     from dangercurve.evals.policy import load_policy
 
     found = aa_flips(run, load_policy(policy), model, splits=splits, seed=seed)
@@ -68,7 +68,7 @@ def _share(rate: float | None, low: float | None, high: float | None) -> str | N
 
 
 def _compare(folders: Sequence[Path], fmt: str, output: Path | None) -> int:
-    from dangercurve.evals.comparability import comparability
+    from dangercurve.evals.gating.comparability import comparability
 
     found = comparability(folders)
     rows = [

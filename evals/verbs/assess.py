@@ -37,14 +37,14 @@ def command(
     study, _ = load_study(study_file)
     loaded = load_policy(policy_path(study_file, study.policy)) if study.policy else None
     if dry_run:
-        from dangercurve.evals.plan import dry_run_text
+        from dangercurve.evals.planning.plan import dry_run_text
 
         click.echo(dry_run_text(study), nl=False)
         return
     from dangercurve.evals import pipeline
     from dangercurve.evals.monitoring import watch_study
-    from dangercurve.evals.panels import write_panels
-    from dangercurve.evals.progress_show import display
+    from dangercurve.evals.panels.panels import write_panels
+    from dangercurve.evals.progress.show import display
     from dangercurve.evals.run import locked, open_run, run_study
 
     folder = run or Path("runs") / study.name

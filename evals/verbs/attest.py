@@ -37,10 +37,10 @@ def command(
     import datetime as dt
 
     from dangercurve._files import write_atomic
-    from dangercurve.evals.attest import as_json, statement
+    from dangercurve.evals.gating.attest import as_json, statement
+    from dangercurve.evals.gating.signoff import sign
+    from dangercurve.evals.gating.verdict import read_verdict
     from dangercurve.evals.run_folder import locate
-    from dangercurve.evals.signoff import sign
-    from dangercurve.evals.verdict import read_verdict
 
     found = read_verdict(verdict)
     if sign_as is not None:

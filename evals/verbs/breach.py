@@ -52,7 +52,7 @@ def command(
     Example: dangercurve breach runs/first --family guard_breach --persistence 50
     """
     from dangercurve.analysis.breach_table import read_breach_table, where_rows
-    from dangercurve.analysis.survival_report import GROUPS, Deployment, breach_report
+    from dangercurve.analysis.survival.report import GROUPS, Deployment, breach_report
     from dangercurve.analysis.tables import parse_mapping
     from dangercurve.evals import breach_rows
 

@@ -49,7 +49,7 @@ def command(
         from dangercurve.evals.verbs._evidence_checks import check_evidence
 
         ctx.exit(check_evidence(aa, policy, model, splits, seed, compare, fmt, output))
-    from dangercurve.evals.doctor import examine, healthy
+    from dangercurve.evals.gating.doctor import examine, healthy
 
     checks = examine(run_folder, server=server)
     rows = [asdict(check) for check in checks]

@@ -37,8 +37,8 @@ def command(verdict: Path, form: str, baseline: Path | None, output: Path | None
         return
     from dangercurve._errors import ConfigError
     from dangercurve._files import write_atomic
+    from dangercurve.evals.gating.verdict import read_verdict
     from dangercurve.evals.outputs.forms import export
-    from dangercurve.evals.verdict import read_verdict
 
     if baseline is not None and form != "sarif":
         raise ConfigError("--baseline belongs to --to sarif")

@@ -56,7 +56,7 @@ def command(
     Example: dangercurve fit losses.csv --law --budget 1e24 --format json
     """
     from dangercurve.analysis.tables import parse_mapping, read_frame
-    from dangercurve.evals import fitting
+    from dangercurve.evals.fitting import fitting
 
     if bootstrap < 0 or not 0 < alpha < 1:
         raise ConfigError("give --bootstrap >= 0 and 0 < --alpha < 1")
@@ -95,7 +95,7 @@ def command(
     if budgets:
         raise ConfigError("--budget belongs to --law")
     if axes:
-        from dangercurve.evals import fit_axes
+        from dangercurve.evals.fitting import axes as fit_axes
 
         found = fit_axes.fit_axes(frame, benchmark, reference_scaffold)
         notes(found.notes)
@@ -122,9 +122,9 @@ def _factor(
     mapping: tuple[str, ...], seed: int, fmt: str, output: Path | None,
 ) -> None:  # fmt: skip
     from dangercurve.analysis.tables import parse_mapping, read_frame
-    from dangercurve.evals import fit_factor
+    from dangercurve.evals.fitting import factor as fit_factor
+    from dangercurve.evals.fitting.scale_study import select
     from dangercurve.evals.pipeline import compute_table, read_estimates
-    from dangercurve.evals.scale_study import select
 
     wanted = (*metric, *benchmark)
     frame = read_estimates(table) if table.is_dir() else read_frame(table, parse_mapping(mapping))
@@ -147,7 +147,7 @@ def _factor(
 def _axes_of_run(folder: Path, alpha: float, fmt: str, output: Path | None) -> None:
     """Scaffold against model, and the slope of the context, from a run folder's observations."""
     from dangercurve._errors import DataError
-    from dangercurve.evals import panel_scaffold
+    from dangercurve.evals.panels import scaffold as panel_scaffold
     from dangercurve.evals.run_folder import locate
     from dangercurve.evals.store import read_observations
 

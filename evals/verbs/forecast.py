@@ -78,8 +78,8 @@ def command(
     from dangercurve.analysis.forecast import Allowance, forecast
     from dangercurve.analysis.frontier import frontier_draws
     from dangercurve.analysis.roadmap import read_roadmap, roadmap_draws
+    from dangercurve.evals.fitting.scale_study import load_points, load_records, only_horizons
     from dangercurve.evals.ladder.forecasts import own_frontier
-    from dangercurve.evals.scale_study import load_points, load_records, only_horizons
 
     if draws < 100:
         raise ConfigError(f"--draws {draws}: give at least 100")
@@ -150,7 +150,7 @@ def _in_time(
     mapping: tuple[str, ...], fmt: str, output: Path | None,
 ) -> None:  # fmt: skip
     from dangercurve.analysis.forecast_time import forecast_in_time
-    from dangercurve.evals.scale_study import load_records
+    from dangercurve.evals.fitting.scale_study import load_records
 
     records, said = load_records(table, mapping)
     result = forecast_in_time(records, threshold, as_of=today, dates=by, n_draws=draws, seed=seed)

@@ -55,11 +55,11 @@ def command(
     Example: dangercurve gate quickstart --store runs/quickstart --model sim/smooth@22 -o verdict.json
     """
     from dangercurve._files import write_atomic
-    from dangercurve.evals.costs import cost_of
     from dangercurve.evals.gate import Request, evaluate
-    from dangercurve.evals.history import record_verdict
+    from dangercurve.evals.gating.history import record_verdict
     from dangercurve.evals.outputs.forms import render, write_all
     from dangercurve.evals.outputs.text import explain as explained
+    from dangercurve.evals.planning.costs import cost_of
     from dangercurve.evals.policy import load_policy
 
     loaded = load_policy(policy)

@@ -11,7 +11,7 @@ from dangercurve._errors import ConfigError
 from dangercurve.evals.verbs._common import emit, jsonable, output_options, table
 
 if TYPE_CHECKING:
-    from dangercurve.evals.plan import StudyPlan
+    from dangercurve.evals.planning.plan import StudyPlan
 
 PATH = click.Path(path_type=Path)
 
@@ -49,7 +49,7 @@ def command(
 
     Example: dangercurve plan --difference 0.1 --discordance 0.2
     """
-    from dangercurve.evals import plan_words
+    from dangercurve.evals.planning import words as plan_words
 
     if not 0 < alpha < 1 or not 0 < power < 1:
         raise ConfigError(f"--alpha {alpha:g}, --power {power:g}: give numbers between 0 and 1")
@@ -82,12 +82,12 @@ def _study(
     path: Path, prices: Path | None, earlier: Path | None, policy: Path | None, discordance: float, alpha: float,
     power: float,
 ) -> tuple[StudyPlan, dict[str, object]]:  # fmt: skip
-    from dangercurve.evals import plan_words
-    from dangercurve.evals.plan import plan_study
-    from dangercurve.evals.plan_measured import measured_in
-    from dangercurve.evals.plan_power import cell_powers, claim_powers
+    from dangercurve.evals.planning import words as plan_words
+    from dangercurve.evals.planning.measured import measured_in
+    from dangercurve.evals.planning.plan import plan_study
+    from dangercurve.evals.planning.power import cell_powers, claim_powers
+    from dangercurve.evals.planning.prices import load_prices
     from dangercurve.evals.policy import load_policy
-    from dangercurve.evals.prices import load_prices
     from dangercurve.evals.study import load_study
     from dangercurve.evals.verbs.run import policy_path
 

@@ -31,7 +31,7 @@ def command(run: Path, output: Path | None, figures: Path | None) -> None:
 
     Example: dangercurve report runs/quickstart --figures figures
     """
-    from dangercurve.evals.reporting import build_report
+    from dangercurve.evals.reporting.data import build_report
 
     data = build_report(run)
     click.echo(f"wrote {_write(data, output or run / 'report.html')}", err=True)
@@ -44,7 +44,7 @@ def write_report(run: Path, output: Path | None = None) -> Path:
 
     Raises ConfigError where there is no such folder or the page cannot be written.
     """
-    from dangercurve.evals.reporting import build_report
+    from dangercurve.evals.reporting.data import build_report
 
     return _write(build_report(run), output or run / "report.html")
 

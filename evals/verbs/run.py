@@ -124,11 +124,11 @@ def command(
 
     Example: dangercurve run examples/quickstart.yaml --processes 2
     """
-    from dangercurve.evals.baselines import families_in, write_baselines
     from dangercurve.evals.coverage import coverage
-    from dangercurve.evals.location import Location
+    from dangercurve.evals.engines.location import Location
+    from dangercurve.evals.gating.baselines import families_in, write_baselines
     from dangercurve.evals.policy import load_policy
-    from dangercurve.evals.progress_show import display
+    from dangercurve.evals.progress.show import display
     from dangercurve.evals.run import locked, open_run, run_study
     from dangercurve.evals.study import load_study
 

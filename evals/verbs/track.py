@@ -44,7 +44,7 @@ def command(
 
     Example: dangercurve track runs/2026-05 runs/2026-11 -o track.html
     """
-    from dangercurve.evals.observed import parse_time
+    from dangercurve.evals.gating.observed import parse_time
     from dangercurve.evals.policy import load_policy
     from dangercurve.evals.track import track
 
@@ -53,7 +53,7 @@ def command(
     if serve:
         if output is not None or fmt != "table":
             raise ConfigError("--serve shows the dashboard: leave -o and --format away")
-        from dangercurve.evals.track_serve import serve_forever
+        from dangercurve.evals.tracking.serve import serve_forever
 
         serve_forever(
             runs, loaded, ledgers, port=port, viewer_port=viewer_port, tell=lambda s: click.echo(s, err=True)
@@ -62,11 +62,11 @@ def command(
     found = track(runs, policy=loaded, ledgers=ledgers, as_of=now)
     for line in found.notes:
         click.echo(f"note: {line}", err=True)
-    from dangercurve.evals import track_words
+    from dangercurve.evals.tracking import words as track_words
 
     if output is not None and output.suffix == ".html":
         from dangercurve._files import write_atomic
-        from dangercurve.evals.track_page import render
+        from dangercurve.evals.tracking.page import render
 
         write_atomic(output, render(found))
         click.echo(f"wrote {output}", err=True)

@@ -42,8 +42,8 @@ def command(
 
     Example: dangercurve verify runs/quickstart/verdict.json --store runs/quickstart --policy quickstart
     """
+    from dangercurve.evals.gating.verify import load_rescorer, verify
     from dangercurve.evals.policy import load_policy
-    from dangercurve.evals.verify import load_rescorer, verify
 
     found = verify(
         verdict,

@@ -62,9 +62,9 @@ def command(
     from pydantic import ValidationError
 
     from dangercurve._errors import ConfigError, EvidenceError
-    from dangercurve.evals.observed import parse_time
+    from dangercurve.evals.gating.observed import parse_time
+    from dangercurve.evals.gating.waivers import Waiver, read_waivers, write_waiver
     from dangercurve.evals.policy import load_policy
-    from dangercurve.evals.waivers import Waiver, read_waivers, write_waiver
 
     load_policy(policy).policy.claim(claim)
     try:

@@ -1,0 +1,1 @@
+"""What `dangercurve fit` does with each kind of input."""

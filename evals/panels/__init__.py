@@ -1,0 +1,1 @@
+"""What observations say beside capability, as panels of evidence."""

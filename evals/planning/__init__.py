@@ -1,0 +1,1 @@
+"""What a study will take and can show, before anything is spent."""

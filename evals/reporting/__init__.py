@@ -1,0 +1,1 @@
+"""From a run folder to the data of its report: read, counted, named; nothing is fitted here."""

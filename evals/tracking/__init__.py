@@ -1,0 +1,1 @@
+"""A lineage of models over time, and a run while it goes on: data, pages, dashboard."""
