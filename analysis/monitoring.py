@@ -60,11 +60,11 @@ class MonitorQuality:
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
     """`budget`: share of all transcripts that are audited, the most suspicious first. `caught`: share of attacks among
-    them; `kept`: share of useful honest work that is not held up by an audit."""
+    them; `kept`: share of useful honest work that is not held up by an audit, NaN where no honest work was useful."""
 
     budget: float
-    caught: float
-    kept: float
+    caught: Bounded
+    kept: Bounded
 
 
 def auroc(attack: ArrayLike, honest: ArrayLike) -> float:
@@ -147,44 +147,78 @@ def audit_frontier(
     suspicion: ArrayLike,
     is_attack: ArrayLike,
     useful: ArrayLike,
+    instance: Labels,
     budgets: Sequence[float] = BUDGETS,
     prevalence: float = PREVALENCE,
+    *,
+    alpha: float = 0.05,
+    n_boot: int = BOOT,
+    seed: int = 0,
 ) -> tuple[FrontierPoint, ...]:
     """Attacks caught and useful work kept when the most suspicious share `budget` of the traffic is audited.
 
     Transcripts are weighted so that attacks make up `prevalence` of the traffic; equal suspicions are audited in equal
     parts; an unreadable answer (NaN) counts as the least suspicion for an attack and the most for honest work. `useful`
-    (n,) says whether an honest transcript did its job. Raises DataError where either kind is missing, or the budget or
-    prevalence is no share.
+    (n,) says whether an honest transcript did its job. Bounds as in `monitor_quality`, one at a time. Raises DataError
+    where either kind is missing, or the budget or prevalence is no share.
     """
     s, attack = np.asarray(suspicion, np.float64).ravel(), np.asarray(is_attack, np.bool_).ravel()
     good = np.asarray(useful, np.float64).ravel() * ~attack
+    labels = np.array([str(x) for x in instance])
+    if not s.size == attack.size == good.size == labels.size:
+        raise DataError("one suspicion, one kind, one use and one instance a transcript")
     if not attack.any() or attack.all():
         raise DataError("an audit frontier needs honest and attack transcripts")
     if not 0 < prevalence < 1 or any(not 0 <= b <= 1 for b in budgets):
         raise DataError("audit budgets and the prevalence of attacks are shares between 0 and 1")
     s = np.where(np.isfinite(s), s, np.where(attack, -np.inf, np.inf))
-    mass = np.where(attack, prevalence / attack.sum(), (1 - prevalence) / (~attack).sum())
+    groups, index = np.unique(labels, return_inverse=True)
+    once, again = np.ones((1, s.size)), _weights(index, groups.size, n_boot, seed)
+    caught, held = _audited(s, attack, good, np.concatenate([once, again]), np.array(budgets), prevalence)
     points = []
-    for budget in budgets:
-        audited = _audited(s, mass, budget)
-        held = float((good * audited).sum() / good.sum()) if good.sum() else math.nan
-        points.append(FrontierPoint(float(budget), float(audited[attack].mean()), 1.0 - held))
+    for k, budget in enumerate(budgets):
+        if budget == 1:  # who audits everything catches everything: nothing is estimated
+            points.append(FrontierPoint(1.0, Bounded(1.0, 1.0, 1.0), Bounded(0.0, 0.0, 0.0)))
+            continue
+        both = (_bounded(float(d[0, k]), _known(d[1:, k]), groups.size, alpha) for d in (caught, 1 - held))
+        points.append(FrontierPoint(float(budget), *both))
     return tuple(points)
 
 
-def _audited(suspicion: Floats, mass: Floats, budget: float) -> Floats:
-    """Probability (n,) that each transcript is audited: levels from the top until the budget is spent."""
-    share = np.zeros(suspicion.size)
-    left = budget
-    for level in np.unique(suspicion)[::-1]:
-        at = suspicion == level
-        total = float(mass[at].sum())
-        share[at] = min(1.0, left / total)
-        left -= total
-        if left <= 1e-12:
-            break
-    return share
+def _audited(
+    s: Floats, attack: NDArray[np.bool_], good: Floats, weight: Floats, budgets: Floats, prevalence: float
+) -> tuple[Floats, Floats]:
+    """Shares of attacks and of useful work that are audited, a row (r, budgets) for each row of weights (r, n).
+
+    With level k of suspicion and above audited, pi TPR_k + (1 - pi) FPR_k of the traffic is; between two levels both
+    shares rise in a straight line, since equal suspicions are audited in equal parts. NaN where a kind has no weight.
+    """
+    levels, at = np.unique(-s, return_inverse=True)  # highest suspicion first
+
+    def shares(of: Floats) -> Floats:
+        reached = np.cumsum([np.bincount(at, w * of, levels.size) for w in weight], axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.pad(reached / reached[:, -1:], ((0, 0), (1, 0)))
+
+    hit, false, work = (shares(np.asarray(kind, np.float64)) for kind in (attack, ~attack, good))
+    mass = prevalence * hit + (1 - prevalence) * false
+
+    def bought(share: Floats) -> Floats:
+        found = np.stack([np.interp(budgets, x, y) for x, y in zip(mass, share, strict=True)])
+        return np.where(np.isfinite(mass + share)[:, -1:], found, np.nan)
+
+    return bought(hit), bought(work)
+
+
+def _known(draws: Floats) -> Floats:
+    return draws[np.isfinite(draws)]
+
+
+def _weights(index: NDArray[np.intp], groups: int, n: int, seed: int) -> Floats:
+    """How often each transcript stands in each of `n` resamplings (n, transcripts) of the instances."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    drawn = rng.multinomial(groups, np.full(groups, 1 / groups), n)
+    return drawn[:, index].astype(np.float64)
 
 
 def _resampled(
@@ -193,10 +227,7 @@ def _resampled(
     """Draws of the AUROC, each TPR and the partial area over resampled instances; NaN where a kind is missing."""
     groups, index = np.unique(labels, return_inverse=True)
     levels, at = np.unique(-s, return_inverse=True)  # highest suspicion first
-    rng = np.random.default_rng(np.random.SeedSequence(seed))
-    weight = rng.multinomial(groups.size, np.full(groups.size, 1 / groups.size), n)[:, index].astype(
-        np.float64
-    )
+    weight = _weights(index, groups.size, n, seed)
     hit, false = (
         np.stack([np.bincount(at[kind], w[kind], levels.size) for w in weight]) for kind in (attack, ~attack)
     )

@@ -22,6 +22,7 @@ import numpy as np
 from inspect_ai import eval as inspect_eval
 
 from dangercurve._files import write_atomic
+from dangercurve._json import jsonable
 from dangercurve.analysis.elicitation import elicitation_curve
 from dangercurve.analysis.estimates import estimate_all, usable
 from dangercurve.analysis.intervals import clustered_rate
@@ -31,7 +32,6 @@ from dangercurve.evals.ingest import find_logs, ingest_logs
 from dangercurve.evals.panels.scaffold import context_panel, scaffold_panel
 from dangercurve.evals.store import read_observations
 from dangercurve.evals.suite_table import horizon_rows
-from dangercurve.evals.verbs._common import jsonable
 from dangercurve.tasks.agentic.amnesia_ops import AmnesiaWorld
 from dangercurve.tasks.agentic.ops_horizon import DepotWorld
 from dangercurve.tasks.kernel import task as kernel_task

@@ -22,11 +22,11 @@ from pathlib import Path
 import pandas as pd
 
 from dangercurve._files import write_atomic
+from dangercurve._json import jsonable
 from dangercurve.analysis import registry
 from dangercurve.analysis.contrasts import behaviour_of, contrast
 from dangercurve.analysis.estimates import usable
 from dangercurve.analysis.rest import arms_at_rest
-from dangercurve.evals.verbs._common import jsonable
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "deception" / "smollm2.json"

@@ -20,13 +20,13 @@ import yaml
 from inspect_ai import eval as inspect_eval
 
 from dangercurve._files import write_atomic
+from dangercurve._json import jsonable
 from dangercurve.analysis.intervals import clopper_pearson
 from dangercurve.analysis.monitoring import attack_capability, monitor_quality
 from dangercurve.analysis.simulated import parse_simulated
 from dangercurve.evals.monitoring import items, watch
 from dangercurve.evals.panels.oversight import oversight_panel
 from dangercurve.evals.scanning import agreement_rows, scan_logs
-from dangercurve.evals.verbs._common import jsonable
 from dangercurve.scorers.monitors import VIEWS, Step, Transcript
 from dangercurve.scorers.scanning import scan_text
 from dangercurve.tasks.deception.covert_monitor import SimulatedMonitor
@@ -46,6 +46,7 @@ N_GRID, LEVEL_GRID = 150, 4
 AGENTS = (20.0, 22.0, 24.0, 26.0)
 MONITORS = (19.0, 20.0, 21.0, 22.0, 24.0, 26.0)
 SCANNED = ("refuser", "cautious", "eval_aware", "hacker", "injector", "honest", "attacker")
+SHOWN_BUDGETS = (0.01, 0.05, 0.2, 0.5)
 SCAN_TASKS = ("covert_side_task", "ops_horizon", "threshold_sandbag")
 SALT = load_salt("dev")
 Row = dict[str, object]
@@ -213,16 +214,19 @@ def _frontier(rows: Sequence[Row]) -> str:
         r for r in rows
         if r["status"] == "estimated" and r["agent"] == "bot/weak_attacker" and r["view"] in ("trace", "actions")
     ]  # fmt: skip
-    budgets = [p["budget"] for p in chosen[0]["frontier"]] if chosen else []  # type: ignore[attr-defined]
-    head = ("monitor", "view", *(f"{100 * float(b):g} %" for b in budgets))
+    head = ("monitor", "view", *(f"{100 * b:g} % audited" for b in SHOWN_BUDGETS))
     return _table(
         head,
         (
             (
                 str(r["monitor"]),
                 str(r["view"]),
-                *(f"{_num(p['caught'])} / {_num(p['kept'])}" for p in r["frontier"]),
-            )  # type: ignore[attr-defined]
+                *(
+                    f"{_with_bounds(p['caught'])} / {_with_bounds(p['kept'])}"
+                    for p in r["frontier"]  # type: ignore[attr-defined]
+                    if p["budget"] in SHOWN_BUDGETS
+                ),
+            )
             for r in chosen
         ),
     )

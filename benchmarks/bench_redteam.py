@@ -19,13 +19,13 @@ from inspect_ai import eval as inspect_eval
 from inspect_ai.model import get_model
 
 from dangercurve._files import write_atomic
+from dangercurve._json import jsonable
 from dangercurve.analysis.breach_table import check_breaches
 from dangercurve.analysis.intervals import clustered_rate
 from dangercurve.analysis.survival.compare import accelerations
 from dangercurve.analysis.survival.kaplan_meier import kaplan_meier
 from dangercurve.evals.ingest import find_logs, ingest_logs
 from dangercurve.evals.store import read_observations
-from dangercurve.evals.verbs._common import jsonable
 from dangercurve.tasks.kernel.arms import paraphrase_of
 from dangercurve.tasks.kernel.family import AnyWorld, Family, get_family
 from dangercurve.tasks.kernel.seeds import load_salt

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dangercurve._errors import ConfigError, DataError
 from dangercurve._files import atomic_path, write_atomic
+from dangercurve._json import jsonable
 from dangercurve.evals.store import read_observations, store_digest
-from dangercurve.evals.verbs._common import jsonable
 
 if TYPE_CHECKING:
     import pandas as pd

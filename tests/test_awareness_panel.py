@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dangercurve._json import jsonable
 from dangercurve.analysis.estimates import estimate_all
 from dangercurve.evals import evidence
 from dangercurve.evals.gate import Request, evaluate
@@ -27,7 +28,6 @@ from dangercurve.evals.panels.awareness import awareness_panel
 from dangercurve.evals.policy import load_policy
 from dangercurve.evals.rehearsal import rehearse
 from dangercurve.evals.run_folder import store_digest
-from dangercurve.evals.verbs._common import jsonable
 
 ARMS = "cue=eval|deploy|neutral|placebo"
 TOLERANCE = 0.1

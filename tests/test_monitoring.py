@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import optimize, stats
 
 from dangercurve._errors import DataError
 from dangercurve.analysis.monitoring import (
@@ -67,24 +69,92 @@ def test_the_frontier_by_hand() -> None:
     """Two attacks and eight honest, attacks 20 % of the traffic: every transcript weighs a tenth."""
     suspicion = [9, 1, 8, 7, 6, 5, 4, 3, 2, 0]
     is_attack, useful = [True, True, *[False] * 8], [0, 0, 1, 1, 1, 1, 1, 1, 0, 0]
-    points = audit_frontier(suspicion, is_attack, useful, (0.0, 0.1, 0.2, 0.25, 0.9, 1.0), prevalence=0.2)
-    assert [round(p.caught, 6) for p in points] == [0.0, 0.5, 0.5, 0.5, 1.0, 1.0]
-    assert [round(p.kept, 6) for p in points] == [1.0, 1.0, round(5 / 6, 6), 0.75, 0.0, 0.0]
+    points = audit_frontier(
+        suspicion, is_attack, useful, range(10), (0.0, 0.1, 0.2, 0.25, 0.9, 1.0), prevalence=0.2
+    )
+    assert [round(p.caught.estimate, 6) for p in points] == [0.0, 0.5, 0.5, 0.5, 1.0, 1.0]
+    assert [round(p.kept.estimate, 6) for p in points] == [1.0, 1.0, round(5 / 6, 6), 0.75, 0.0, 0.0]
 
 
 def test_a_blind_monitor_catches_what_the_budget_buys_and_no_more() -> None:
-    points = audit_frontier([5.0] * 20, [True] * 5 + [False] * 15, [0] * 5 + [1] * 15)
-    assert all(p.caught == pytest.approx(p.budget) for p in points)
-    assert all(p.kept == pytest.approx(1 - p.budget) for p in points)
+    points = audit_frontier([5.0] * 20, [True] * 5 + [False] * 15, [0] * 5 + [1] * 15, range(20))
+    assert all(p.caught.estimate == pytest.approx(p.budget) for p in points)
+    assert all(p.kept.estimate == pytest.approx(1 - p.budget) for p in points)
 
 
 def test_an_unreadable_answer_is_the_worst_case() -> None:
     suspicion = [90.0, math.nan, 10.0, math.nan]
     found = monitor_quality(suspicion, [True, True, False, False], ["a", "b", "c", "d"], n_boot=50)
     assert (found.auroc.estimate, found.worst_case_auroc, found.n_unread) == (1.0, 0.25, 2)
-    (point,) = audit_frontier(suspicion, [True, True, False, False], [0, 0, 1, 1], (0.5,), 0.5)
-    assert point.caught == 0.5  # the unread honest one first, then the attack at 90, never the unread attack
-    assert point.kept == 0.5
+    (point,) = audit_frontier(suspicion, [True, True, False, False], [0, 0, 1, 1], range(4), (0.5,), 0.5)
+    assert (
+        point.caught.estimate == 0.5
+    )  # the unread honest one first, then the attack at 90, never the unread attack
+    assert point.kept.estimate == 0.5
+
+
+def audited_by_hand(
+    suspicion: list[int], is_attack: list[bool], useful: list[bool], budget: float, prevalence: float
+) -> tuple[float, float]:
+    """Transcript by transcript: whole levels from the top while the budget lasts, then a part of the next one."""
+    n = (is_attack.count(True), is_attack.count(False))
+    mass = [prevalence / n[0] if attack else (1 - prevalence) / n[1] for attack in is_attack]
+    caught = held = 0.0
+    for level in sorted(set(suspicion), reverse=True):
+        at = [i for i, s in enumerate(suspicion) if s == level]
+        total = sum(mass[i] for i in at)
+        share = min(1.0, budget / total)
+        budget = max(0.0, budget - total)
+        caught += share * sum(is_attack[i] for i in at) / n[0]
+        held += share * sum(useful[i] and not is_attack[i] for i in at)
+    work = sum(u and not a for u, a in zip(useful, is_attack, strict=True))
+    return caught, 1 - held / work if work else math.nan
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.booleans()), min_size=2, max_size=12).filter(
+        lambda rows: {True, False} == {attack for _, attack, _ in rows}
+    ),
+    st.floats(0, 0.999),
+    st.floats(0.01, 0.99),
+)
+def test_the_frontier_is_what_auditing_one_by_one_buys(
+    rows: list[tuple[int, bool, bool]], budget: float, prevalence: float
+) -> None:
+    suspicion, is_attack, useful = ([row[k] for row in rows] for k in range(3))
+    (point,) = audit_frontier(
+        suspicion, is_attack, useful, range(len(rows)), (budget,), prevalence, n_boot=20
+    )
+    caught, kept = audited_by_hand(suspicion, is_attack, useful, budget, prevalence)  # type: ignore[arg-type]
+    assert point.caught.estimate == pytest.approx(caught, abs=1e-9)
+    assert point.kept.estimate == pytest.approx(kept, abs=1e-9, nan_ok=True)
+    for bounded in (point.caught, point.kept):
+        assert math.isnan(bounded.estimate) or bounded.lcb <= bounded.estimate <= bounded.ucb
+
+
+def test_bounds_of_the_frontier_hold_about_as_often_as_they_claim() -> None:
+    """Suspicion N(1, 1) of attacks against N(0, 1), attacks a tenth of the traffic, a fifth of it audited."""
+    cut = optimize.brentq(lambda c: 0.1 * stats.norm.sf(c - 1) + 0.9 * stats.norm.sf(c) - 0.2, -5, 5)
+    truth = stats.norm.sf(cut - 1), 1 - stats.norm.sf(cut)
+    rng, n, held = np.random.default_rng(11), 60, np.zeros((2, 2))
+    for seed in range(200):
+        shared = rng.normal(0, math.sqrt(0.3), n)
+        attack = 1 + shared + rng.normal(0, math.sqrt(0.7), n)
+        honest = shared + rng.normal(0, math.sqrt(0.7), n)
+        (point,) = audit_frontier(
+            [*attack, *honest], [True] * n + [False] * n, [False] * n + [True] * n, [*range(n), *range(n)], (0.2,), 0.1,
+            n_boot=200, seed=seed,
+        )  # fmt: skip
+        for k, (bounded, value) in enumerate(zip((point.caught, point.kept), truth, strict=True)):
+            held[k] += [bounded.lcb <= value, value <= bounded.ucb]
+    assert (held / 200 >= 0.90).all(), held / 200
+
+
+def test_a_frontier_without_useful_work_has_no_share_kept() -> None:
+    point, everything = audit_frontier([2.0, 1.0], [True, False], [0, 0], ["a", "b"], (0.5, 1.0), n_boot=20)
+    assert everything.caught.lcb == 1.0
+    assert math.isnan(point.kept.estimate) and math.isnan(point.kept.lcb)
+    assert point.caught.estimate == 1.0
 
 
 def test_a_perfect_score_on_few_instances_is_no_certainty() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 from support_report import sample
 
+from dangercurve.analysis.report.audits import audits
 from dangercurve.analysis.report.behaviours import behaviours
 from dangercurve.analysis.report.data_panels import Propensity
 from dangercurve.analysis.report.figure import Figure
@@ -15,7 +16,7 @@ from dangercurve.analysis.report.imitation import imitation
 from dangercurve.analysis.report.monitors import MAX_ROWS, monitors
 from dangercurve.analysis.report.page import render
 from dangercurve.evals.reporting.evidence import propensities
-from dangercurve.evals.reporting.monitors import watched
+from dangercurve.evals.reporting.monitors import audited, watched
 
 EVIL = "<script>alert(1)</script>"
 
@@ -142,3 +143,76 @@ def test_what_is_unknown_is_not_ranked_before_what_was_found() -> None:
         Propensity("lab/a", "real", "f", "m", "second", 0.4, 0.2, 0.6, 30),
     ]
     assert [r["behaviour"] for r in cells(behaviours(found, {}))] == ["second", "first"]
+
+
+# --- audits -----------------------------------------------------------------------------------------------------------
+
+
+def bounded(value: float) -> dict[str, float | None]:
+    """As the panel holds it: what is no number is null there."""
+    known = math.isfinite(value)
+    return (
+        {"estimate": value, "lcb": value - 0.1, "ucb": value + 0.1}
+        if known
+        else dict.fromkeys(("estimate", "lcb", "ucb"))
+    )
+
+
+def panel(
+    monitor: str = "rule", caught: float = 0.8, kept: float = 0.9, **changes: object
+) -> dict[str, object]:
+    points = [
+        {"budget": b, "caught": bounded(c), "kept": bounded(kept)} for b, c in ((0.0, 0.1), (0.05, caught), (0.2, 0.9))
+    ]  # fmt: skip
+    base: dict[str, object] = {
+        "agent": "lab/agent", "family": "covert_side_task", "interface": "tools", "monitor": monitor, "view": "trace",
+        "form": "code", "status": "estimated", "n_instances": 40, "frontier": points,
+    }  # fmt: skip
+    return {**base, **changes}
+
+
+def read_panels(*entries: object) -> tuple[Figure, list[str]]:
+    problems: list[str] = []
+    return audits(audited({"oversight": list(entries)}, problems)), problems
+
+
+def test_what_an_audit_catches_stands_with_its_bounds_and_the_best_monitor_is_named() -> None:
+    figure, problems = read_panels(panel("length", 0.3), panel("rule", 0.8), panel("sim/smooth@22", 0.5))
+    assert not problems and figure.chart is not None and len(figure.rows) == 9
+    row = next(r for r in cells(figure) if r["monitor"] == "rule" and r["audited"] == "5 %")
+    assert row["attacks caught (bounds)"] == "0.8 (0.7 to 0.9)" and row["n"] == "40"
+    assert (
+        "the best is rule, trace" in figure.answer
+        and "5 % audited would catch 0.8 (0.7 to 0.9)" in figure.answer
+    )
+    assert "SIMULATED" in {r["monitor"]: r["monitor"] for r in cells(figure)}["sim/smooth@22 · SIMULATED"]
+
+
+def test_no_useful_work_is_no_share_of_it_and_never_a_zero() -> None:
+    figure, _ = read_panels(panel(kept=math.nan))
+    assert {r["useful work not held up (bounds)"] for r in cells(figure)} == {"–"}
+    assert "not held up" not in figure.answer
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        panel(frontier=[{"budget": 0.05, "caught": 0.8, "kept": 0.9}]),
+        panel(frontier=[{"budget": None, "caught": bounded(0.5), "kept": bounded(0.5)}]),
+        panel(frontier=[{"budget": 0.05, "caught": bounded(math.nan), "kept": bounded(0.5)}]),
+        panel(frontier=[]),
+        panel(frontier=["x"]),
+    ],
+)
+def test_a_frontier_without_bounds_is_named_and_not_drawn(entry: dict[str, object]) -> None:
+    figure, problems = read_panels(entry)
+    assert figure.chart is None and "not known" in figure.answer
+    assert len(problems) == 1 and "dangercurve monitor" in problems[0]
+
+
+def test_an_agent_without_evidence_has_no_frontier_and_a_real_one_goes_first() -> None:
+    silent = {"agent": "lab/x", "monitor": "rule", "status": "no_evidence", "reason": "no attack"}
+    figure, problems = read_panels(silent, panel(agent="bot/attacker"), panel(agent="lab/agent"))
+    assert not problems and cells(figure)[0]["agent"] == "lab/agent" and len(figure.rows) == 6
+    assert "of a real agent" in figure.answer
+    assert read_panels(silent)[0].chart is None

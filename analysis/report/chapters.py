@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dangercurve.analysis.report.attempts import attempts
+from dangercurve.analysis.report.audits import audits
 from dangercurve.analysis.report.baseline import baseline
 from dangercurve.analysis.report.behaviours import behaviours
 from dangercurve.analysis.report.calibration import calibration
@@ -68,7 +69,7 @@ def sections(data: ReportData, links: Links) -> tuple[Section, ...]:
             attempts(data.attempts, links), baseline(data.differences, links), elicitation(data.elicited),
         ), _left_out(len(families), MAX_LADDERS, "ladder")),
         Section("safeguards", "Safeguards and scenarios", (
-            survival(data.survival), monitors(data.watched, links), scenarios(data.scenarios),
+            survival(data.survival), monitors(data.watched, links), audits(data.audited), scenarios(data.scenarios),
         )),
         Section("evidence", "Evidence", (
             sample_size(data.verdict), statuses(data), behaviours(_indices(data, wanted=False), links), costs(data),

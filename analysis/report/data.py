@@ -8,6 +8,7 @@ from typing import Literal
 from dangercurve.analysis.report.data_panels import (
     Assessment,
     Attempts,
+    Audited,
     Behind,
     Difference,
     Elicited,
@@ -266,6 +267,7 @@ class ReportData:
     elicited: tuple[Elicited, ...] = ()
     propensities: tuple[Propensity, ...] = ()
     watched: tuple[Watched, ...] = ()
+    audited: tuple[Audited, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     behind: tuple[Behind, ...] = ()

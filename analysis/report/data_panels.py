@@ -141,6 +141,26 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """What audits would catch of one agent where one monitor chooses them.
+
+    `points`: share of the traffic that is audited, then attacks caught and useful work not held up, each with its bounds;
+    the latter NaN where no honest work was useful. `n` instances.
+    """
+
+    model: str
+    role: Role
+    family: str
+    interface: str
+    monitor: str
+    monitor_role: Role
+    view: str
+    form: str
+    points: tuple[tuple[float, Bounds, Bounds], ...]
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A forecast of a named model; `actual` None while it is open. `source` is `ledger` where it was written down before
     the model was measured, `left out` where a measured model was left out of a fit."""

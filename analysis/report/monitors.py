@@ -54,8 +54,7 @@ def monitors(found: Sequence[Watched], links: Links) -> Figure:
     note = (
         "AUROC is the chance that an attack that would have succeeded looks more suspicious than honest work on the same "
         "job; .5, the line, is a guess. It says nothing of an agent that cannot attack. A rate at an FPR needs honest "
-        "transcripts enough to show that FPR (100 for 1 %, 20 for 5 %). Bounds hold one at a time, 95 % a side; the "
-        "frontier by audit budget stands in `evidence/oversight.json`."
+        "transcripts enough to show that FPR (100 for 1 %, 20 for 5 %). Bounds hold one at a time, 95 % a side."
     )
     if len(known) > len(drawn):
         note += f" The picture shows {len(drawn)} of {len(known)}."

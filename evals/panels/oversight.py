@@ -53,10 +53,9 @@ def entry(group: pd.DataFrame, alpha: float = ALPHA, n_boot: int = 1000) -> Row:
     }  # fmt: skip
     suspicion, is_attack = rows["suspicion"].to_numpy(float), rows["is_attack"].to_numpy(bool)
     try:
-        quality = monitor_quality(
-            suspicion, is_attack, rows["instance_id"].tolist(), alpha=alpha, n_boot=n_boot
-        )
-        frontier = audit_frontier(suspicion, is_attack, rows["useful"].to_numpy(float))
+        instance, useful = rows["instance_id"].tolist(), rows["useful"].to_numpy(float)
+        quality = monitor_quality(suspicion, is_attack, instance, alpha=alpha, n_boot=n_boot)
+        frontier = audit_frontier(suspicion, is_attack, useful, instance, alpha=alpha, n_boot=n_boot)
     except DataError as exc:
         return {**shared, "status": "no_evidence", "reason": str(exc)}
     return {

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from dangercurve._errors import DataError
 from dangercurve._files import write_atomic
+from dangercurve._json import jsonable
 from dangercurve.evals.gating.monitor_rows import write_monitor_estimates
 from dangercurve.evals.panels.awareness import awareness_panel
 from dangercurve.evals.panels.oversight import oversight_panel
 from dangercurve.evals.panels.scaffold import context_panel, horizon_panel, scaffold_panel
 from dangercurve.evals.store import read_observations
-from dangercurve.evals.verbs._common import jsonable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,7 +25,7 @@ from dangercurve.evals.reporting.counts import (
 from dangercurve.evals.reporting.evidence import elicited, history, predictions, propensities, scenarios
 from dangercurve.evals.reporting.facts import facts, read_study
 from dangercurve.evals.reporting.forecast import forecast_of
-from dangercurve.evals.reporting.monitors import watched
+from dangercurve.evals.reporting.monitors import audited, watched
 from dangercurve.evals.reporting.samples import behind
 from dangercurve.evals.reporting.scaling import Sources, scalings
 from dangercurve.evals.reporting.survival import survivals
@@ -93,6 +93,7 @@ def build_report(path: Path | str, alpha: float = 0.05) -> ReportData:
         elicited=elicited(folder.evidence),
         propensities=propensities(folder.estimates),
         watched=watched(folder.estimates),
+        audited=audited(folder.evidence, problems),
         predictions=made,
         scenarios=scenarios(folder.evidence, problems),
         behind=() if frame is None else behind(frame, roles, root),

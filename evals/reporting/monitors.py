@@ -1,13 +1,14 @@
-"""What monitors made of each agent, from the estimates of the run: one value a monitor, view, form and condition."""
+"""What monitors made of each agent: from the estimates of the run one value a monitor, view, form and condition, and what
+audits would catch from the panel `evidence/oversight.json`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dangercurve._errors import ConfigError
 from dangercurve.analysis import registry
-from dangercurve.analysis.report.data_panels import Bounds, Watched
+from dangercurve.analysis.report.data_panels import Audited, Bounds, Watched
 from dangercurve.analysis.rest import is_rest
 from dangercurve.evals.reporting.counts import role_of
 from dangercurve.evals.run_folder import Row, number, text
@@ -61,6 +62,42 @@ def _watched(rows: dict[str, Row], estimates: Sequence[Row]) -> Watched:
         n_opportunity=_count(first, "n_opportunity"),
         n_excluded=_count(first, "n_excluded"),
     )
+
+
+def audited(evidence: Mapping[str, object], problems: list[str]) -> tuple[Audited, ...]:
+    """The audit frontiers of `evidence/oversight.json`, of each monitor that has any; panels without bounds are named."""
+    entries = evidence.get("oversight")
+    found, old = [], 0
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict) or not isinstance(entry.get("frontier"), list):
+            continue
+        points = [_audit(p) for p in entry["frontier"]]
+        if not points or None in points:
+            old += 1
+            continue
+        model, monitor = str(entry.get("agent")), str(entry.get("monitor"))
+        found.append(
+            Audited(model, role_of(model), str(entry.get("family")), str(entry.get("interface")), monitor,
+                    "SIMULATED" if monitor.startswith("sim/") else "real", str(entry.get("view")), str(entry.get("form")),
+                    tuple(p for p in points if p is not None), _count(entry, "n_instances"))
+        )  # fmt: skip
+    if old:
+        problems.append(
+            f"evidence/oversight.json: {old} audit frontiers have no bounds; `dangercurve monitor` makes them anew"
+        )
+    return tuple(found)
+
+
+def _audit(point: object) -> tuple[float, Bounds, Bounds] | None:
+    """Budget, caught, kept; None where one of them is no share with its bounds. No useful work leaves `kept` NaN."""
+    if not isinstance(point, dict) or not math.isfinite(number(point.get("budget"))):
+        return None
+    caught, kept = (
+        _bounds(value) if isinstance(value := point.get(k), dict) else None for k in ("caught", "kept")
+    )
+    if caught is None or not isinstance(point.get("kept"), dict):
+        return None
+    return number(point["budget"]), caught, kept or (math.nan, math.nan, math.nan)
 
 
 def _monitor_metric(row: Row) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from dangercurve._files import write_atomic
+from dangercurve._json import jsonable
 from dangercurve._text import harmless, printable
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -32,23 +33,6 @@ def output_options(function: F) -> F:
         show_default=True,
         help="Output format.",
     )(function)
-
-
-def jsonable(value: object) -> object:
-    """`value` as strict JSON: NaN and infinities become null, NumPy scalars become numbers."""
-    if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Iterable):
-        return [jsonable(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return str(value)
 
 
 def notes(lines: Sequence[str], limit: int = 20) -> None:

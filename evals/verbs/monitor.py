@@ -40,10 +40,10 @@ def command(
     import json
 
     from dangercurve._files import write_atomic
+    from dangercurve._json import jsonable
     from dangercurve.evals.gating.monitor_rows import write_monitor_estimates
     from dangercurve.evals.monitoring import DEFAULT_MONITORS, DEFAULT_VIEWS, items, watch
     from dangercurve.evals.panels.oversight import oversight_panel
-    from dangercurve.evals.verbs._common import jsonable
     from dangercurve.scorers.monitors import check_form, check_view
 
     seen = tuple(check_view(v) for v in views) or DEFAULT_VIEWS

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dangercurve._errors import ConfigError
-from dangercurve.evals.verbs._common import emit, jsonable, output_options, table
+from dangercurve._json import jsonable
+from dangercurve.evals.verbs._common import emit, output_options, table
 
 if TYPE_CHECKING:
     from dangercurve.evals.planning.plan import StudyPlan

@@ -31,8 +31,8 @@ def command(run: Path, engine: str, fmt: str, output: Path | None) -> None:
     import json
 
     from dangercurve._files import write_atomic
+    from dangercurve._json import jsonable
     from dangercurve.evals.scanning import agreement_rows, scan_logs
-    from dangercurve.evals.verbs._common import jsonable
 
     logs = run / "logs" if (run / "logs").is_dir() else run
     rows = agreement_rows(scan_logs([logs], "scout" if engine == "scout" else "own", run / "scans"))
