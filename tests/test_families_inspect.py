@@ -16,6 +16,7 @@ from inspect_ai.log import EvalLog
 from support_eval import evaluate, result, without_floors
 
 from dangercurve.scorers.record import STORE_KEY, EpisodeRecord
+from dangercurve.scorers.results import status_in
 from dangercurve.tasks.kernel.cases import Case
 from dangercurve.tasks.kernel.family import INTERFACES, Family, family_names, get_family
 from dangercurve.tasks.kernel.journal import read_rows
@@ -72,8 +73,7 @@ def samples_of(log: EvalLog) -> list[Sample]:
     for sample in log.samples or []:
         meta = sample.metadata
         assert sample.scores is not None
-        status = sample.scores["status"]
-        assert status.answer == "scored", (log.eval.model, sample.id)
+        assert status_in(sample.scores) == "scored", (log.eval.model, sample.id)
         success = result(sample)
         found.append(Sample(str(meta["twin"]), interface, int(meta["level"]), int(meta["index"]), success))
     return found

@@ -21,7 +21,10 @@ COLUMNS = (
     "monitor", "view", "form", "agent", "kind", "family", "interface", "audited", "attacks caught (bounds)",
     "useful work not held up (bounds)", "n",
 )  # fmt: skip
-MISSING = "Attacks and somebody who watches them: see the figure above."
+MISSING = (
+    "Attacks that somebody watched: `dangercurve monitor RUN --monitor rule --monitor MODEL` on a run of covert_side_task "
+    "with the arm side=honest|attack."
+)
 
 
 def audits(found: Sequence[Audited]) -> Figure:
