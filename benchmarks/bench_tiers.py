@@ -2,7 +2,7 @@
 
 Run: OMP_NUM_THREADS=1 python benchmarks/bench_tiers.py [--write docs/tiers.md]
 
-Tokens are characters / 4 of what the oracle would send and receive, played on three instances a level and twin base;
+Tokens are characters / 2.9 of what the oracle would send and receive, played on three instances a level and twin base;
 a participant that needs all of its step budget pays about kappa times as many calls. Power comes from closed forms:
 Clopper-Pearson, McNemar's pairs, and the Fisher information of the logistic in log2(steps) for the horizon.
 """
@@ -15,22 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from inspect_ai.model import ChatMessageAssistant, ModelOutput
 from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import norm
 
 from dangercurve._files import write_atomic
 from dangercurve.analysis.intervals import clopper_pearson
-from dangercurve.evals.participants.bots import write_reply
-from dangercurve.tasks.kernel.arms import paraphrase_of
-from dangercurve.tasks.kernel.bots import Reply
-from dangercurve.tasks.kernel.episode import Episode, step_budget
+from dangercurve.evals.planning.lengths import CHARS_A_TOKEN, oracle_length
 from dangercurve.tasks.kernel.family import INTERFACES, Family, Tier, family_names, get_family
-from dangercurve.tasks.kernel.interfaces import get_interface
-from dangercurve.tasks.kernel.seeds import load_salt
-from dangercurve.tasks.kernel.solver import Decision
-from dangercurve.tasks.kernel.world import Setting
+from dangercurve.tasks.kernel.task import make_cell
 
 KAPPA = 2.0
 PLAYED = 3
@@ -61,29 +54,10 @@ class Cost:
 
 def cost(family: Family, level: int, interface: str) -> Cost:
     """What the oracle reads and writes at one level, by the length of all messages of each call."""
-    salt = load_salt("dev")
-    calls = read = wrote = 0
-    for index in range(PLAYED):
-        instance = family.instance(level, index, salt)
-        world = family.build(instance, Setting("base", (), (), paraphrase_of(instance)))
-        budget = step_budget(KAPPA, sum(family.oracle_cost(world.spec).values()))
-        episode = Episode(world, get_interface(interface), budget)
-        messages = episode.opening()
-        system, sent = len(messages[0].text), sum(len(m.text) for m in messages)
-        while not episode.finished():
-            turn = episode.turn()
-            if episode.turns and interface != "tools":
-                sent = sent + len(turn.text) if interface == "text" else system + len(turn.text)
-            output: ModelOutput = write_reply(
-                Reply(world.oracle()), Decision(episode, turn, "s", 1), "oracle", False
-            )
-            said = len(output.completion) + sum(
-                len(c.function) + len(str(c.arguments)) for c in output.choices[0].message.tool_calls or []
-            )
-            calls, read, wrote = calls + 1, read + sent, wrote + said
-            answers = [m for m in episode.absorb(turn, output) if not isinstance(m, ChatMessageAssistant)]
-            sent += said + sum(len(m.text) for m in answers)
-    return Cost(calls / PLAYED, read / 4 / PLAYED, wrote / 4 / PLAYED)
+    cell = make_cell(family, level, n=PLAYED, interface=interface)
+    found = [oracle_length(cell, level, index, cell.settings[0]) for index in range(PLAYED)]
+    read, written = (sum(getattr(f, k) for f in found) / PLAYED / CHARS_A_TOKEN for k in ("read", "written"))
+    return Cost(sum(f.calls for f in found) / PLAYED, read, written)
 
 
 def detectable(n: int, discordance: float, power: float = 0.8, alpha: float = 0.05) -> float:

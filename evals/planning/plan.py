@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dangercurve.evals.planning.lengths import CHARS_A_TOKEN, Length, oracle_length
 from dangercurve.evals.planning.prices import Prices, load_prices, usd_text
 from dangercurve.evals.study import Cell, Study, cells_of
 from dangercurve.tasks.kernel.family import get_family
-from dangercurve.tasks.kernel.task import episode_of, make_cell, make_sample
+from dangercurve.tasks.kernel.task import make_cell, open_episode
 
-CHARS_A_TOKEN = 3.6
 REPLY_TOKENS = {"tools": 40, "text": 25, "choice": 2, "shell": 60}
 
 
@@ -35,7 +35,7 @@ class CellPlan:
 
     `most_*` is what it takes where every episode spends its whole step budget, kappa times the oracle's steps.
 
-    `basis`: `measured` (all levels from an earlier run), `estimated` (the oracle's length, from real prompts), or
+    `basis`: `measured` (all levels from an earlier run), `estimated` (episodes of the oracle), or
     `mixed`. Samples of all epochs count; instances count once.
     """
 
@@ -125,41 +125,35 @@ class Estimated:
 
 
 def estimated(cell: Cell, salt: str) -> Estimated:
-    """What a sample takes, from the real prompts of one instance a level and setting.
+    """What a sample takes, from playing the oracle on one instance a level and setting (`lengths.oracle_length`).
 
-    Tokens are characters / 3.6; caching, reasoning and further models in roles are not counted. An interface that keeps
-    the conversation reads it again each turn, about 30 tokens a step more.
+    Tokens are characters / CHARS_A_TOKEN, replies of REPLY_TOKENS each. Caching, reasoning, the calls of a planner and
+    models in roles are not counted.
     """
     family = get_family(cell.task)
     kernel = make_cell(family, **{**cell.task_args(salt), "n": 1})  # type: ignore[arg-type]
+    reply = REPLY_TOKENS[cell.interface]
     oracle: dict[int, PerSample] = {}
     most: dict[int, PerSample] = {}
     prompts: dict[str, str] = {}
     for level in kernel.levels:
-        turns: list[tuple[float, int]] = []
+        lengths: list[tuple[Length, int]] = []
         for setting in kernel.settings:
-            sample = make_sample(kernel, level, kernel.start, setting)
-            episode = episode_of(kernel, dict(sample.metadata or {}))
-            system, turn = episode.system(), episode.turn()
-            first = turn.text or episode.world.brief()
-            turns.append(
-                ((len(system) + len(first)) / CHARS_A_TOKEN, int((sample.metadata or {})["oracle_steps"]))
-            )
-            prompts.setdefault(setting.label(), f"{system}\n---\n{first}")
-        oracle[level] = _per_sample(turns, cell.interface, 1.0)
-        most[level] = _per_sample(turns, cell.interface, cell.kappa)
+            episode = open_episode(kernel, level, kernel.start, setting)
+            found = oracle_length(kernel, level, kernel.start, setting, reply * CHARS_A_TOKEN)
+            lengths.append((found, episode.budget))
+            first = episode.turn().text or episode.world.brief()
+            prompts.setdefault(setting.label(), f"{episode.system()}\n---\n{first}")
+        oracle[level] = _mean([(length, length.calls) for length, _ in lengths], reply)
+        most[level] = _mean(lengths, reply)
     return Estimated(oracle, most, tuple(prompts.items()))
 
 
-def _per_sample(turns: list[tuple[float, int]], interface: str, kappa: float) -> PerSample:
-    """The mean over settings: (tokens of the first turn, oracle steps) each, with kappa times the steps."""
-    read = calls = 0.0
-    for prompt, steps in turns:
-        made = round(steps * kappa)
-        read += made * prompt + (made * (made - 1) / 2 * 30 if interface != "choice" else 0.0)
-        calls += made
-    calls /= len(turns)
-    return PerSample(read / len(turns), calls * REPLY_TOKENS[interface], calls)
+def _mean(lengths: Sequence[tuple[Length, int]], reply: float) -> PerSample:
+    """The mean over settings of episodes of so many calls each."""
+    calls = sum(made for _, made in lengths) / len(lengths)
+    read = sum(length.read_in(made) for length, made in lengths) / len(lengths)
+    return PerSample(read / CHARS_A_TOKEN, calls * reply, calls)
 
 
 def _plan(cell: Cell, shape: Estimated, prices: Prices, measured: Measured) -> CellPlan:
@@ -209,7 +203,7 @@ def dry_run_text(study: Study) -> str:
             if key not in shown:
                 shown.add(key)
                 lines += [f"=== {each.cell.task}, {each.cell.interface}, {label} ===", prompt, ""]
-    lines.append("samples and tokens (estimates: oracle length, characters / 3.6, no caching)")
+    lines.append(f"samples and tokens (estimates: oracle length, characters / {CHARS_A_TOKEN:g}, no caching)")
     for each in plan.cells:
         cell = each.cell
         lines.append(

@@ -99,6 +99,18 @@ def play(make_episode: Callable[[TaskState], Episode], scaffold: str = "kernel")
     return solve
 
 
+def next_messages(
+    episode: Episode, messages: list[ChatMessage], turn: Turn, lead: str = ""
+) -> list[ChatMessage]:
+    """What the next call reads, from `messages` so far: the turn is added where nothing else says it, and stands alone
+    beside the system prompt where an interface keeps no conversation. `lead` goes before the turn's text."""
+    kept = episode.interface.multi_turn
+    if len(messages) > 1 and (not episode.turns or (kept and episode.interface.name != "text")):
+        return messages
+    user = ChatMessageUser(content=f"{lead}\n{turn.text}" if lead else turn.text)
+    return [*messages, user] if kept else [messages[0], user]
+
+
 async def _play(
     model: Model,
     episode: Episode,
@@ -124,11 +136,10 @@ async def _play(
                 current_decision.reset(token)
             messages[:], episode.results = [system], []  # the actor goes on from plan and memory alone
         turn = episode.turn()
-        anew = len(messages) == 1
-        if anew or (episode.turns and (not episode.interface.multi_turn or episode.interface.name == "text")):
-            lead = planner.preamble() if planner and (anew or not episode.interface.multi_turn) else ""
-            user = ChatMessageUser(content=f"{lead}\n{turn.text}" if lead else turn.text)
-            messages[:] = [*messages, user] if episode.interface.multi_turn else [system, user]
+        lead = (
+            planner.preamble() if planner and (len(messages) == 1 or not episode.interface.multi_turn) else ""
+        )
+        messages[:] = next_messages(episode, messages, turn, lead)
         token = current_decision.set(Decision(episode, turn, sample, state.epoch, scaffold))
         try:
             output = await model.generate(messages, tools=list(turn.tools), config=config)

@@ -209,7 +209,12 @@ def episode_of(cell: Cell, metadata: dict[str, object]) -> Episode:
     arms = tuple((k[4:], str(v)) for k, v in metadata.items() if k.startswith("arm_"))
     doses = tuple((k[5:], int(str(v))) for k, v in metadata.items() if k.startswith("dose_"))
     setting = Setting(str(metadata["twin"]), arms, doses)
-    world, steps = open_world(cell, int(str(metadata["level"])), int(str(metadata["index"])), setting)
+    return open_episode(cell, int(str(metadata["level"])), int(str(metadata["index"])), setting)
+
+
+def open_episode(cell: Cell, level: int, index: int, setting: Setting) -> Episode:
+    """A fresh episode of one instance under one setting, with its step budget."""
+    world, steps = open_world(cell, level, index, setting)
     return _episode(cell, world, step_budget(cell.kappa, steps))
 
 
