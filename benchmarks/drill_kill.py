@@ -156,10 +156,11 @@ def kill_server_part(seed: int, runs: int) -> None:
             "a member of the reference ladder in the text interface; the request that a server died under is asked again",
         )  # fmt: skip
         given_up = give_up(study, folder / "given-up", whole, length, rng)
+        again = retried(study, folder / "given-up", whole)
     keep(
         "kill-server",
         "The llama.cpp server of a model of the ladder is killed with signal 9 while it answers.",
-        [survived, given_up],
+        [survived, given_up, again],
         f"python benchmarks/drill_kill.py --part server --seed {seed} --server-runs {runs}",
     )
 
@@ -177,8 +178,21 @@ def give_up(study: Path, run: Path, whole: Print, length: float, rng: random.Ran
         "kill -9 of llama.cpp", "until the driver gives up", kills, 1, len(mine.samples), mine.lost_from(whole), mine.doubled,
         scored + others, watch.seconds(),
         f"after {kills} kills {len(crashed)} of {len(frame)} samples were infra_error, none of them with a score; the others "
-        f"are as undisturbed; verdict {verdict_of(run)} (whole run: {verdict_of(run.parent / 'whole')}). Crashed samples of "
-        "a finished log stay missing evidence: a new run folder plays them again",
+        f"are as undisturbed; verdict {verdict_of(run)} (whole run: {verdict_of(run.parent / 'whole')})",
+    )  # fmt: skip
+
+
+def retried(study: Path, run: Path, whole: Print) -> Result:
+    """The same folder once more with `--retry-crashed`: nothing is left that differs from the undisturbed run."""
+    watch, before = Watch(), read_observations(run)
+    must_finish(study, run, options=("--retry-crashed",))
+    total, after = compare(run, whole), read_observations(run)
+    kept = before[before["status"] != "infra_error"]["sample_uuid"]
+    return Result(
+        "kill -9 of llama.cpp", "the same run folder again, with `--retry-crashed`", 0, 1, total["samples"], total["lost"],
+        total["doubled"], total["different"], watch.seconds(),
+        f"{len(before) - len(kept)} samples were played again, {int(kept.isin(after['sample_uuid']).sum())} of the "
+        f"{len(kept)} others are the same samples; verdict {verdict_of(run)}",
     )  # fmt: skip
 
 

@@ -105,18 +105,29 @@ def command(verb: str, study: Path, run: Path) -> list[str]:
 
 
 def finish(
-    study: Path, run: Path, verb: str = "assess", env: Mapping[str, str] | None = None, limit_s: float = 600.0
+    study: Path,
+    run: Path,
+    verb: str = "assess",
+    env: Mapping[str, str] | None = None,
+    limit_s: float = 600.0,
+    options: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run a verb to its end in a process of its own."""
     return subprocess.run(
-        command(verb, study, run), capture_output=True, text=True, check=False, timeout=limit_s,
+        [*command(verb, study, run), *options], capture_output=True, text=True, check=False, timeout=limit_s,
         env={**os.environ, **(env or {})},
     )  # fmt: skip
 
 
-def must_finish(study: Path, run: Path, env: Mapping[str, str] | None = None, limit_s: float = 600.0) -> str:
+def must_finish(
+    study: Path,
+    run: Path,
+    env: Mapping[str, str] | None = None,
+    limit_s: float = 600.0,
+    options: Sequence[str] = (),
+) -> str:
     """`finish`, and the last lines of its error stream. Raises RuntimeError where it did not end well."""
-    done = finish(study, run, env=env, limit_s=limit_s)
+    done = finish(study, run, env=env, limit_s=limit_s, options=options)
     if done.returncode != 0:
         raise RuntimeError(f"assess ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return done.stderr

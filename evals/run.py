@@ -51,6 +51,7 @@ class Engine:
 
     `local`: this process. `processes`: `workers` processes of this machine. `ray`: `workers` of a Ray cluster at
     `address`, or of one started on this machine. `location`: a URL that every worker reaches; the run folder by default.
+    `again`: samples that crashed in finished logs are played again.
     """
 
     kind: Literal["local", "processes", "ray"] = "local"
@@ -58,6 +59,7 @@ class Engine:
     address: str | None = None
     location: str | None = None
     attempts: int = ATTEMPTS
+    again: bool = False
 
 
 @dataclass
@@ -158,7 +160,7 @@ class _Run:
         left = []
         for job in jobs:
             held = settled.played(job) if settled.done(job) else None
-            if held is None:
+            if held is None or (self.engine.again and held.failed):
                 left.append(job)
             else:
                 self._count(job, held, done, again=True)
@@ -227,6 +229,7 @@ class _Run:
             wall_s=self._wall_left(),
             counted=limits.tokens is not None or limits.usd is not None,
             rules=self._rules_text(job),
+            again=self.engine.again,
         ).as_json()
 
     def _play_here(self, job: Job, connections: int | None) -> Played:
@@ -244,6 +247,7 @@ class _Run:
             already=stopped_cells(read_anomalies(self.run)[0]),
             also=self.progress.saw,
             rules=self._rules(job),
+            again=self.engine.again,
         )
         return deliver(self.place, played, self.study.name, self.aliases) if job.split else played
 
@@ -310,6 +314,8 @@ class _Run:
             self.tell(
                 f"  {played.failed} of {job.samples} samples crashed: recorded as infra_error, never as a low score"
             )
+        for said in played.left_alone:
+            self.tell(f"  {said}")
         for log in played.logs:
             if log.status != "success" and not played.stopped_by:
                 done.problems.append(f"{job.model} x {log.task}: {log.error or log.status}")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dangercurve.evals.gate import Request, evaluate
+from dangercurve.evals.gating import digests
 from dangercurve.evals.gating.attest import as_json, statement
 from dangercurve.evals.gating.gate_world import (
     AS_OF,
@@ -276,3 +277,27 @@ def test_the_real_way_from_a_log_to_a_verified_verdict(tmp_path: Path) -> None:
     assert done.stdout.strip().endswith("0 re-scored from the logs: the same verdict byte for byte []"), (
         done.stderr[-2000:]
     )
+
+
+LOADED = """
+import json, sys
+from pathlib import Path
+from dangercurve.evals.gate import Request, evaluate
+from dangercurve.evals.policy import load_policy
+root = Path(sys.argv[1])
+evaluate(load_policy(root / "policy.yaml"), root, Request(as_of=sys.argv[2]))
+names = [m for m in sys.modules if m.startswith(("dangercurve.evals.", "dangercurve.analysis."))]
+print(json.dumps([f for m in names if (f := sys.modules[m].__file__) and not f.endswith("__init__.py")]))
+"""
+
+
+def test_the_code_digest_covers_every_module_that_a_decision_loads(tmp_path: Path) -> None:
+    make(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, str(tmp_path), str(AS_OF)], capture_output=True, text=True, check=True
+    )
+    house = Path(digests.__file__).parents[2]
+    covered = {path.resolve() for pattern in digests.DECIDING for path in house.glob(pattern)}
+    loaded = {Path(name).resolve() for name in json.loads(done.stdout)}
+    assert len(loaded) > 20 and loaded <= covered
+    assert all(list(house.glob(pattern)) for pattern in digests.DECIDING)

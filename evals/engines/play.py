@@ -18,6 +18,7 @@ from dangercurve._errors import ConfigError
 from dangercurve._files import WRITE_ERRORS
 from dangercurve._text import printable
 from dangercurve.evals.engines.collector import quiet_collector, quiet_trace
+from dangercurve.evals.engines.location import Location
 from dangercurve.evals.engines.scheduler import (
     LOCAL_PROVIDERS,
     OWN_CONNECTIONS,
@@ -51,14 +52,20 @@ def play(
     already: Mapping[watch.Cell, str] | None = None,
     also: Callable[[watch.Seen], None] | None = None,
     rules: Sequence[tuple[StopRule, ...]] = (),
+    again: bool = False,
 ) -> Played:
     """Play `cells`, which share a model and its settings, with their logs in `log_dir` (a path or a URL).
 
     Goes on from the logs that lie there. `connections` bounds the calls in flight to the model, `meter` what they use;
     `flag` is told of anomalies, `already` are the cells that one stopped, `also` is told of every episode, `rules` say for
-    each cell when it may stop early. Raises ConfigError for a model that cannot be had and for a place that cannot be
-    written.
+    each cell when it may stop early. With `again`, crashed samples of finished logs are played again. Raises
+    ConfigError for a model that cannot be had and for a place that cannot be written.
     """
+    left_alone: list[str] = []
+    if again:
+        from dangercurve.evals.engines.crashed import mark_crashed
+
+        left_alone = mark_crashed(log_dir, newest_logs(log_dir) if Location(log_dir).names("") else [])
     first = cells[0]
     own = first.model.startswith(OWN_PROVIDERS)
     opened = model or open_model(first)
@@ -106,6 +113,7 @@ def play(
         failed=sum(map(failed_in, logs)),
         stopped_by=meter.stopped_by if meter is not None else "",
         seconds=time.monotonic() - started,
+        left_alone=tuple(left_alone),
     )
 
 

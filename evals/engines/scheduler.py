@@ -57,7 +57,8 @@ class LogFact:
 
 @dataclass(frozen=True)
 class Played:
-    """What playing a job came to. `finished`: every sample has been played or accounted for, and its log is closed."""
+    """What playing a job came to. `finished`: every sample has been played or accounted for, and its log is closed.
+    `left_alone` says, in words, which crashed samples were to be played again and were not."""
 
     job: str
     finished: bool
@@ -66,6 +67,7 @@ class Played:
     stopped_by: str = ""
     seconds: float = 0.0
     part: str = ""
+    left_alone: tuple[str, ...] = ()
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -73,7 +75,8 @@ class Played:
     @classmethod
     def from_json(cls, text: str) -> Played:
         data = json.loads(text)
-        return cls(**{**data, "logs": tuple(LogFact(**log) for log in data["logs"])})
+        logs = tuple(LogFact(**log) for log in data["logs"])
+        return cls(**{**data, "logs": logs, "left_alone": tuple(data.get("left_alone", ()))})
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Order:
     wall_s: float | None = None
     counted: bool = False
     rules: str = ""
+    again: bool = False
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -68,6 +69,7 @@ def work(order: Order, take: Take | None) -> Played:
         meter=meter_of(order.wall_s, take if order.counted else None),
         flag=flag,
         rules=[rules_from(order.rules)] if order.rules else [],
+        again=order.again,
         already={Cell(model, family, interface): why for model, family, interface, why in order.stopped},
     )
     return deliver(place, played, study.name, order.aliases)

@@ -15,8 +15,8 @@ from dangercurve.evals.run_folder import RunFolder
 
 DECIDING = (
     "evals/gating/*.py", "evals/gate.py", "evals/policy.py", "evals/evidence.py", "evals/run_folder.py", "evals/answering.py",
-    "evals/progress/anomalies.py", "analysis/metrics.yaml", "analysis/registry.py", "analysis/rest.py",
-    "analysis/ledger_lines.py",
+    "evals/store*.py", "evals/strict_yaml.py", "evals/progress/anomalies.py", "analysis/metrics.yaml", "analysis/registry.py",
+    "analysis/rest.py", "analysis/safeguards.py", "analysis/ledger_lines.py",
 )  # fmt: skip
 
 

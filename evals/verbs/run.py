@@ -67,6 +67,11 @@ def engine_options(function: Command) -> Command:
             show_default=True,
             help="How often a cell is tried where its worker dies.",
         ),
+        click.option(
+            "--retry-crashed",
+            is_flag=True,
+            help="Play samples again that crashed in finished logs; all others stay as they are.",
+        ),
     ]
 
     @functools.wraps(function)
@@ -77,6 +82,7 @@ def engine_options(function: Command) -> Command:
         address: str | None,
         location: str | None,
         attempts: int,
+        retry_crashed: bool,
         **rest: object,
     ) -> object:
         from dangercurve._errors import ConfigError
@@ -87,9 +93,11 @@ def engine_options(function: Command) -> Command:
         if kind == "ray":
             if processes:
                 raise ConfigError("--processes belongs to the local engine; Ray takes --workers")
-            engine = Engine("ray", workers, address, location, attempts)
+            engine = Engine("ray", workers, address, location, attempts, retry_crashed)
         else:
-            engine = Engine("processes" if processes else "local", processes, attempts=attempts)
+            engine = Engine(
+                "processes" if processes else "local", processes, attempts=attempts, again=retry_crashed
+            )
         return function(engine=engine, **rest)
 
     for option in reversed(options):
