@@ -81,8 +81,17 @@ def test_without_the_option_what_crashed_stays_missing_evidence(outage: Run) -> 
     assert outage.asked == asked
 
 
-@pytest.mark.parametrize("engine", [{}, {"kind": "processes", "workers": 1}], ids=["local", "processes"])
+ENGINES: dict[str, dict[str, object]] = {
+    "local": {},
+    "processes": {"kind": "processes", "workers": 1},
+    "ray": {"kind": "ray", "workers": 1},
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_crashed_samples_are_played_again_and_the_others_stay(outage: Run, engine: dict[str, object]) -> None:
+    if engine.get("kind") == "ray":
+        pytest.importorskip("ray", reason="the extra `ray` is not installed")
     first = outage.go(**engine)
     before = outage.asked
     again = outage.go(**engine, again=True)
