@@ -152,7 +152,7 @@ def page(rows: list[dict[str, float]], together: bool, engines: bool = False) ->
         "",
         *(
             [
-                f"The row of {rows[-1]['n']:.0f} is that of [scale](scale.md), measured there three times (1.35 to 1.56).",
+                f"The row of {rows[-1]['n']:.0f} is that of [scale](scale.md), with its spread over runs.",
                 "",
             ]
             if engines

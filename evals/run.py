@@ -299,6 +299,9 @@ class _Run:
             if said:
                 self.tell(f"  {said}")
                 event(self.run, "set_aside", job=job.name, said=said)
+        if ended.played_again:
+            self.tell(f"  {ended.played_again} samples that had crashed were played again")
+            event(self.run, "retry_crashed", job=job.name, samples=ended.played_again)
         self._count(job, ended, done)
 
     def _count(self, job: Job, played: Played, done: Ran, again: bool = False) -> None:

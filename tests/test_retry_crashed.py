@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from inspect_ai.log import EvalSample, list_eval_logs, read_eval_log
-from support_server import Fault, fails, fault_server, says
+from inspect_ai.log import EvalSample, list_eval_logs, read_eval_log, write_eval_log
+from support_server import Body, Fault, Handler, fails, fault_server, says
 
 from dangercurve.evals.engines import crashed
 from dangercurve.evals.engines import play as engine_play
@@ -30,7 +31,18 @@ models: [{model: openai-api/fault/NAME, max_connections: 1}]
 """
 NUMBERS = itertools.count()
 BROKEN = 4
-"""Requests of the first command that fail: a fault that no retry within the command outlives."""
+"""Prompts that get no answer while the outage lasts, however often they are sent; the others are answered."""
+
+
+def out_of_order() -> Fault:
+    prompts: dict[str, int] = {}
+
+    def fault(handler: Handler, body: Body, count: int) -> None:
+        prompt = body["messages"][1]["content"]  # type: ignore[index]
+        known = prompts.setdefault(prompt, len(prompts))
+        (fails(400) if known < BROKEN else says("wait"))(handler, body, count)
+
+    return fault
 
 
 class Run:
@@ -59,7 +71,7 @@ class Run:
 @pytest.fixture
 def outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     name = f"m{next(NUMBERS)}"  # Inspect keeps a model by its name, and with it the address of its server
-    faults: dict[str, Fault] = {name: fails(400, times=BROKEN, then=says("wait"))}
+    faults: dict[str, Fault] = {name: out_of_order()}
     with fault_server(faults) as (url, seen):
         monkeypatch.setenv("FAULT_BASE_URL", url)
         monkeypatch.setenv("FAULT_API_KEY", "key")
@@ -93,6 +105,8 @@ def test_crashed_samples_are_played_again_and_the_others_stay(outage: Run, engin
     if engine.get("kind") == "ray":
         pytest.importorskip("ray", reason="the extra `ray` is not installed")
     first = outage.go(**engine)
+    assert (first["status"] == "infra_error").sum() == BROKEN
+    outage.faults[outage.name] = says("wait")
     before = outage.asked
     again = outage.go(**engine, again=True)
     assert len(again) == 6 and set(again["sample_id"]) == set(first["sample_id"])
@@ -102,6 +116,8 @@ def test_crashed_samples_are_played_again_and_the_others_stay(outage: Run, engin
     pd.testing.assert_frame_equal(stayed, kept(first))
     assert outage.asked - before == again["turns"].sum() - kept(first)["turns"].sum()
     assert log_problems(read_run_folder(outage.folder)) == []
+    events = map(json.loads, (outage.folder / "events.jsonl").read_text().splitlines())
+    assert [e["samples"] for e in events if e["event"] == "retry_crashed"] == [BROKEN]
     asked = outage.asked
     pd.testing.assert_frame_equal(outage.go(**engine, again=True), again)  # nothing crashed: nothing is asked
     assert outage.asked == asked
@@ -138,7 +154,23 @@ def test_a_success_that_was_reached_stands_and_its_log_is_left_alone(
     monkeypatch.setattr(crashed, "sample_status", lambda summary: "scored")
     asked = outage.asked
     pd.testing.assert_frame_equal(outage.go(again=True), first)
-    assert outage.asked == asked and any("4 of them had succeeded before" in line for line in outage.told)
+    assert outage.asked == asked and any("4 of them had succeeded" in line for line in outage.told)
+
+
+@pytest.mark.parametrize("count", ["tripwires", "violations"])
+def test_harm_that_was_done_before_a_crash_stands(outage: Run, count: str) -> None:
+    """One crashed sample of the log has touched a tripwire or broken a rule: played again, that would be forgotten."""
+    outage.go()
+    (info,) = list_eval_logs(str(outage.folder / "logs"))
+    log = read_eval_log(info)
+    broken = next(s for s in log.samples or [] if s.error)
+    assert broken.scores
+    broken.scores["status"].metadata = {**(broken.scores["status"].metadata or {}), count: 1}
+    write_eval_log(log, info.name)
+    folder = str(Path(info.name.removeprefix("file://")).parent)
+    marked, (said,) = crashed.mark_crashed(folder, [read_eval_log(info, header_only=True)])
+    assert marked == 0 and "1 of them had succeeded or done harm" in said
+    assert not read_eval_log(info).invalidated
 
 
 def test_the_log_says_why_it_was_marked(outage: Run, monkeypatch: pytest.MonkeyPatch) -> None:

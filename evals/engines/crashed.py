@@ -10,7 +10,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from inspect_ai.log import EvalLog, ProvenanceData, invalidate_samples, read_eval_log, write_eval_log
+from inspect_ai.log import (
+    EvalLog,
+    EvalSampleSummary,
+    ProvenanceData,
+    invalidate_samples,
+    read_eval_log,
+    write_eval_log,
+)
 
 from dangercurve._text import printable
 from dangercurve.evals.engines.location import Location
@@ -19,14 +26,14 @@ from dangercurve.evals.ingest import sample_status
 REASON = "crashed; played again on request"
 
 
-def mark_crashed(log_dir: str, headers: list[EvalLog]) -> list[str]:
+def mark_crashed(log_dir: str, headers: list[EvalLog]) -> tuple[int, list[str]]:
     """Mark the crashed samples of the finished logs `headers` in `log_dir`; Inspect's next eval set plays them again.
 
-    Returns, in words, what was not marked: a log that an early stopping ended, since its rule has seen the crashes as
-    they were; and one in which a crashed sample had succeeded before, since Inspect would play that one again as well and
-    a success that was reached stands.
+    Returns how many were marked and, in words, what was not: a log that an early stopping ended, since its rule has seen the
+    crashes as they were; and one in which a crashed sample had succeeded or done harm before, since Inspect would play that
+    one again as well, and what was reached stands.
     """
-    refused = []
+    refused, marks = [], 0
     for header in headers:
         if header.status != "success" or header.results is None:
             continue
@@ -40,10 +47,10 @@ def mark_crashed(log_dir: str, headers: list[EvalLog]) -> list[str]:
             continue
         log = read_eval_log(header.location)
         crashed = [s for s in log.samples or [] if s.error is not None]
-        stands = sum(sample_status(s.summary()) == "scored" for s in crashed)
+        stands = sum(_stands(s.summary()) for s in crashed)
         if stands:
             refused.append(
-                f"{printable(name)}: its crashed samples are not played again: {stands} of them had succeeded before"
+                f"{printable(name)}: its crashed samples are not played again: {stands} of them had succeeded or done harm"
             )
             continue
         marked = invalidate_samples(
@@ -53,4 +60,12 @@ def mark_crashed(log_dir: str, headers: list[EvalLog]) -> list[str]:
             path = Path(folder) / name
             write_eval_log(marked, str(path))
             Location(log_dir).write(name, path.read_bytes())
-    return refused
+        marks += len(crashed)
+    return marks, refused
+
+
+def _stands(sample: EvalSampleSummary) -> bool:
+    """Whether a crashed sample is evidence all the same: a success, or an attempt beyond what was allowed."""
+    status = (sample.scores or {}).get("status")
+    counts = (status.metadata or {}) if status is not None else {}
+    return sample_status(sample) == "scored" or bool(counts.get("tripwires") or counts.get("violations"))

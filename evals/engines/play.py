@@ -61,11 +61,13 @@ def play(
     each cell when it may stop early. With `again`, crashed samples of finished logs are played again. Raises
     ConfigError for a model that cannot be had and for a place that cannot be written.
     """
-    left_alone: list[str] = []
+    marked, left_alone = 0, list[str]()
     if again:
         from dangercurve.evals.engines.crashed import mark_crashed
 
-        left_alone = mark_crashed(log_dir, newest_logs(log_dir) if Location(log_dir).names("") else [])
+        marked, left_alone = mark_crashed(
+            log_dir, newest_logs(log_dir) if Location(log_dir).names("") else []
+        )
     first = cells[0]
     own = first.model.startswith(OWN_PROVIDERS)
     opened = model or open_model(first)
@@ -113,6 +115,7 @@ def play(
         failed=sum(map(failed_in, logs)),
         stopped_by=meter.stopped_by if meter is not None else "",
         seconds=time.monotonic() - started,
+        played_again=marked,
         left_alone=tuple(left_alone),
     )
 

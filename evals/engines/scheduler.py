@@ -58,7 +58,7 @@ class LogFact:
 @dataclass(frozen=True)
 class Played:
     """What playing a job came to. `finished`: every sample has been played or accounted for, and its log is closed.
-    `left_alone` says, in words, which crashed samples were to be played again and were not."""
+    `played_again` counts samples that had crashed before; `left_alone` says which of them were not played, and why."""
 
     job: str
     finished: bool
@@ -67,6 +67,7 @@ class Played:
     stopped_by: str = ""
     seconds: float = 0.0
     part: str = ""
+    played_again: int = 0
     left_alone: tuple[str, ...] = ()
 
     def as_json(self) -> str:

@@ -17,7 +17,7 @@ from dangercurve.tasks.kernel.world import Setting
 
 CHARS_A_TOKEN = 2.9
 """Measured on the prompts of `ops_horizon` and `toy_vuln` with a vocabulary of 49,000 tokens: 2.9 to 3.1 with the chat
-template. A larger vocabulary needs fewer tokens, so that a plan errs on the side of more."""
+template (`benchmarks/bench_tokens.py`). A larger vocabulary needs fewer tokens, so that a plan errs on the side of more."""
 
 
 @dataclass(frozen=True, slots=True)
